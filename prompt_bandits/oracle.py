@@ -1,0 +1,174 @@
+"""Exact values of actions and policies, from the simulator's own parts. Never for a learner's eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from prompt_bandits.protocols import GaussianLLM, IntegrableReward, Policy
+from prompt_bandits.rounds import Rounds
+from prompt_bandits.types import ActionValues, Estimate, FloatArray, IntArray, Observation
+
+if TYPE_CHECKING:
+    from prompt_bandits.simulator import PromptSimulator
+
+N_CONTEXTS = 10_000
+N_OUTPUTS = 32
+_CELLS = 1_000_000  # rounds × actions (× outputs) worked on at a time
+
+
+def action_value(simulator: PromptSimulator, obs: Observation, action: IntArray, n_outputs: int) -> ActionValues:
+    """q(x_i, a_i), (n,)."""
+    exact = _closed_form(simulator, obs, action)
+    if exact is not None:
+        return ActionValues(exact)
+    sampled = _monte_carlo(simulator, obs, np.asarray(action)[:, None], n_outputs, "values", 0)
+    assert sampled.se is not None
+    return ActionValues(sampled.value[:, 0], sampled.se[:, 0])
+
+
+def action_values(simulator: PromptSimulator, obs: Observation, n_outputs: int, start: int = 0) -> ActionValues:
+    """q(x_i, a), (n, |A|); `start` numbers the first row, so that chunks of one whole share no Monte Carlo noise."""
+    exact = _closed_form(simulator, obs, None)
+    if exact is not None:
+        return ActionValues(exact)
+    every = np.broadcast_to(np.arange(simulator.n_actions), (len(obs), simulator.n_actions))
+    return _monte_carlo(simulator, obs, every, n_outputs, "values", start)
+
+
+def policy_value(simulator: PromptSimulator, policy: Policy | FloatArray, n: int | None, seed: int) -> Estimate:
+    """V(π)."""
+    (own,) = _policy_terms(simulator, policy, n, seed)
+    return Estimate.from_terms(own)
+
+
+def optimal_value(simulator: PromptSimulator, n: int, seed: int) -> Estimate:
+    """V of the best prompt for each context."""
+    return Estimate.from_terms(_terms(simulator, n, seed, _best)[0])
+
+
+def uniform_value(simulator: PromptSimulator, n: int, seed: int) -> Estimate:
+    """V of the uniform policy over the allowed prompts."""
+    return Estimate.from_terms(_terms(simulator, n, seed, _uniform)[0])
+
+
+def regret(simulator: PromptSimulator, policy: Policy | FloatArray, n: int | None, seed: int) -> Estimate:
+    """V(optimal) − V(π), paired."""
+    own, best = _policy_terms(simulator, policy, n, seed, _best)
+    return Estimate.from_terms(best - own)
+
+
+def optimality(simulator: PromptSimulator, policy: Policy | FloatArray, n: int | None, seed: int) -> float:
+    """(V(π) − V(uniform)) / (V(optimal) − V(uniform))."""
+    own, best, uniform = (terms.mean() for terms in _policy_terms(simulator, policy, n, seed, _best, _uniform))
+    if best <= uniform:
+        raise ValueError("optimality: undefined, every policy has the same value in this environment")
+    return float((own - uniform) / (best - uniform))
+
+
+def _closed_form(simulator: PromptSimulator, obs: Observation, action: IntArray | None) -> FloatArray | None:
+    if isinstance(simulator.llm, GaussianLLM) and isinstance(simulator.reward_model, IntegrableReward):
+        return simulator.reward_model.mean_over(obs, simulator.llm.output_distribution(obs), action)
+    return None
+
+
+def _monte_carlo(
+    simulator: PromptSimulator, obs: Observation, actions: IntArray, n_outputs: int, purpose: str, start: int
+) -> ActionValues:
+    """Means and standard errors over sampled outputs of actions (n, k)."""
+    if n_outputs < 2:
+        raise ValueError(f"n_outputs: expected at least 2 for a standard error, got {n_outputs}")
+    n, k = actions.shape
+    bare = replace(obs, action_mask=None)
+    value, se = np.empty((n, k)), np.empty((n, k))
+    step = max(1, _CELLS // (k * n_outputs))
+    for begin in range(0, n, step):
+        rows = np.arange(begin, min(begin + step, n))
+        flat = bare.take(np.repeat(rows, k * n_outputs))
+        rounds = Rounds(0, (start + begin) * k * n_outputs, len(flat), f"{simulator.oracle_scope}/{purpose}")
+        output = simulator.respond(flat, np.repeat(actions[rows].ravel(), n_outputs), rounds)
+        drawn = simulator.expected_reward(flat, output).reshape(len(rows), k, n_outputs)
+        value[rows], se[rows] = drawn.mean(-1), drawn.std(-1, ddof=1) / np.sqrt(n_outputs)
+    return ActionValues(value, se)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    simulator: PromptSimulator
+    obs: Observation
+    start: int
+    values: ActionValues  # (k, |A|)
+
+
+_Reduce: TypeAlias = Callable[[_Chunk], FloatArray]
+
+
+def _terms(simulator: PromptSimulator, n: int, seed: int, *reduces: _Reduce) -> list[FloatArray]:
+    """Per-context terms (n,) of each reduction, over the oracle's rounds."""
+    parts = [[reduce(chunk) for reduce in reduces] for chunk in _chunks(simulator, n, seed)]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+def _chunks(simulator: PromptSimulator, n: int, seed: int) -> Iterator[_Chunk]:
+    if n < 1:
+        raise ValueError(f"n: expected at least one context, got {n}")
+    step = max(1, _CELLS // simulator.n_actions)
+    for start in range(0, n, step):
+        obs = simulator.observe(Rounds(seed, start, min(step, n - start), simulator.oracle_scope))
+        yield _Chunk(simulator, obs, start, action_values(simulator, obs, N_OUTPUTS, start))
+
+
+def _policy_terms(
+    simulator: PromptSimulator, policy: Policy | FloatArray, n: int | None, seed: int, *others: _Reduce
+) -> list[FloatArray]:
+    if isinstance(policy, np.ndarray):
+        check_action_dist(policy, (len(policy) if n is None else n, simulator.n_actions))
+        n = len(policy)
+
+    def own(chunk: _Chunk) -> FloatArray:
+        if isinstance(policy, np.ndarray):
+            dist = policy[chunk.start : chunk.start + len(chunk.obs)]
+        else:
+            dist = policy.action_dist(chunk.obs)
+            check_action_dist(dist, (len(chunk.obs), simulator.n_actions))
+        return np.asarray(np.einsum("na,na->n", dist, chunk.values.value, dtype=np.float64))
+
+    return _terms(simulator, N_CONTEXTS if n is None else n, seed, own, *others)
+
+
+def _best(chunk: _Chunk) -> FloatArray:
+    """max_a q(x, a). A Monte Carlo q picks on some outputs and is judged on fresh ones: the luckiest pick gains
+    nothing.
+    """
+    mask, values = chunk.obs.action_mask, chunk.values
+    allowed = values.value if mask is None else np.where(mask, values.value, -np.inf)
+    if values.se is None:
+        return np.asarray(allowed.max(axis=1))
+    return _monte_carlo(
+        chunk.simulator, chunk.obs, allowed.argmax(axis=1)[:, None], N_OUTPUTS, "best", chunk.start
+    ).value[:, 0]
+
+
+def _uniform(chunk: _Chunk) -> FloatArray:
+    mask, value = chunk.obs.action_mask, chunk.values.value
+    if mask is None:
+        return np.asarray(value.mean(axis=1, dtype=np.float64))
+    return np.asarray(np.einsum("na,na->n", value, mask, dtype=np.float64) / mask.sum(axis=1))
+
+
+def check_action_dist(dist: FloatArray, shape: tuple[int, int]) -> None:
+    """Refuses an array that is no distribution over actions.
+
+    Raises:
+        ValueError: another shape, a negative or non-finite number, or rows that do not sum to 1 (within 1e-4).
+    """
+    if dist.shape != shape:
+        raise ValueError(f"action_dist: expected shape {shape}, got {dist.shape}")
+    if not np.isfinite(dist).all() or dist.min() < 0:
+        raise ValueError("action_dist: expected finite, non-negative numbers")
+    worst = float(np.abs(dist.sum(axis=1, dtype=np.float64) - 1).max())
+    if worst > 1e-4:
+        raise ValueError(f"action_dist: expected rows that sum to 1, got one off by {worst:.2g}")

@@ -1,0 +1,140 @@
+"""The parts composed: rounds go in, observations, outputs and rewards come out. Batched and pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from prompt_bandits import oracle
+from prompt_bandits.protocols import ContextQuerySource, FrozenLLM, Policy, RewardModel, RewardNoise
+from prompt_bandits.rounds import Rounds
+from prompt_bandits.types import ActionValues, Estimate, Feedback, FloatArray, IntArray, Observation, Output, Prompts
+
+
+@dataclass(frozen=True)
+class GaussianNoise:
+    """Continuous rewards: r ~ N(expected, std²)."""
+
+    std: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.std >= 0:
+            raise ValueError(f"reward_std: expected >= 0, got {self.std}")
+
+    def sample(self, expected: FloatArray, rounds: Rounds) -> FloatArray:
+        return expected + self.std * rounds.normal("reward")
+
+
+@dataclass(frozen=True)
+class BernoulliNoise:
+    """Binary rewards: r ~ Bernoulli(expected); the reward model gives probabilities."""
+
+    def sample(self, expected: FloatArray, rounds: Rounds) -> FloatArray:
+        return (rounds.uniform("reward") < expected).astype(float)
+
+
+class Recipe(Protocol):
+    """Plain values that make a simulator."""
+
+    def build(self) -> PromptSimulator: ...
+
+
+@dataclass(frozen=True, eq=False)
+class PromptSimulator:
+    """Contexts, prompts, a frozen LLM and a user, as functions of rounds.
+
+    Args:
+        source: who arrives, asking what.
+        prompts: the candidates.
+        llm: writes the output.
+        reward_model: the mean reward given the output.
+        reward_noise: what is observed of it.
+        split: `"train"` or `"test"`; names the streams that the rounds of this simulator belong to.
+        recipe: plain values that rebuild all of it, where such exist.
+    """
+
+    source: ContextQuerySource
+    prompts: Prompts
+    llm: FrozenLLM
+    reward_model: RewardModel
+    reward_noise: RewardNoise = field(default_factory=GaussianNoise)
+    split: str = "train"
+    recipe: Recipe | None = None
+
+    @property
+    def n_actions(self) -> int:
+        return len(self.prompts)
+
+    @property
+    def scope(self) -> str:
+        """The scope of logged rounds."""
+        return f"log/{self.split}"
+
+    @property
+    def oracle_scope(self) -> str:
+        """The scope of the rounds that policies are judged on, apart from every logged one."""
+        return f"oracle/{self.split}"
+
+    def rounds(self, seed: int, start: int, n: int) -> Rounds:
+        """Rounds as environments and `collect` play them."""
+        return Rounds(seed, start, n, self.scope)
+
+    def oracle_rounds(self, n: int, seed: int = 0) -> Rounds:
+        """The rounds that policies are judged on: the same for all, so that they compare in pairs."""
+        return Rounds(seed, 0, n, self.oracle_scope)
+
+    def observe(self, rounds: Rounds) -> Observation:
+        """Who arrives in these rounds."""
+        return self.source.observe(rounds, self.prompts)
+
+    def respond(self, obs: Observation, action: IntArray | None, rounds: Rounds) -> Output:
+        """What the LLM writes for the actions (n,), or without a prompt."""
+        return self.llm.generate(obs, action, rounds)
+
+    def expected_reward(self, obs: Observation, output: Output) -> FloatArray:
+        """r(x, s), (n,)."""
+        return self.reward_model.expected(obs, output)
+
+    def reward(self, obs: Observation, output: Output, rounds: Rounds) -> FloatArray:
+        """Observed rewards, (n,)."""
+        return self.reward_noise.sample(self.expected_reward(obs, output), rounds)
+
+    def play(self, obs: Observation, action: IntArray, rounds: Rounds) -> Feedback:
+        """`respond` and `reward` in one."""
+        output = self.respond(obs, action, rounds)
+        expected = self.expected_reward(obs, output)
+        return Feedback(output, expected, self.reward_noise.sample(expected, rounds))
+
+    def action_value(self, obs: Observation, action: IntArray, n_outputs: int = oracle.N_OUTPUTS) -> ActionValues:
+        """q(x_i, a_i) of given actions (n,). Exact where the parts allow; else Monte Carlo over `n_outputs`
+        outputs, with `se`.
+        """
+        return oracle.action_value(self, obs, action, n_outputs)
+
+    def action_values(self, obs: Observation, n_outputs: int = oracle.N_OUTPUTS) -> ActionValues:
+        """q(x_i, a) of all actions, (n, |A|). Exact or Monte Carlo, as `action_value`."""
+        return oracle.action_values(self, obs, n_outputs)
+
+    def policy_value(self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0) -> Estimate:
+        """V(π), the mean reward of a policy over `n` fresh contexts (10,000 unless told), with its standard error.
+
+        Actions and outputs are averaged out, not sampled, where the closed form exists. `policy` may be an
+        `action_dist` array (n, |A|) for `observe(oracle_rounds(n, seed))`.
+        """
+        return oracle.policy_value(self, policy, n, seed)
+
+    def optimal_value(self, n: int = oracle.N_CONTEXTS, seed: int = 0) -> Estimate:
+        """The value of the best prompt for each context."""
+        return oracle.optimal_value(self, n, seed)
+
+    def uniform_value(self, n: int = oracle.N_CONTEXTS, seed: int = 0) -> Estimate:
+        """The value of choosing among the allowed prompts at random."""
+        return oracle.uniform_value(self, n, seed)
+
+    def regret(self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0) -> Estimate:
+        """V(optimal) − V(π), in pairs over the same contexts."""
+        return oracle.regret(self, policy, n, seed)
+
+    def optimality(self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0) -> float:
+        """(V(π) − V(uniform)) / (V(optimal) − V(uniform)), over the same contexts."""
+        return oracle.optimality(self, policy, n, seed)
