@@ -1,0 +1,112 @@
+"""From what an environment gives, ours or a third party's, to the columns of `Observation` and the rounds behind
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from prompt_bandits.rounds import Rounds
+from prompt_bandits.simulator import PromptSimulator
+from prompt_bandits.types import IntArray, Prompts
+
+Columns = dict[str, NDArray[Any]]
+Mapped = Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
+"""From an environment's observation and info to `context` and, if there are such, the other fields of `Observation`."""
+
+_FROM_INFO = ("user_id", "query_id", "query_text", "action_mask")
+_MOST_ONE_HOT = 10_000
+
+
+def simulator_of(env: Any) -> PromptSimulator | None:
+    """The simulator inside an environment of ours, under any wrappers."""
+    found = getattr(env.unwrapped, "simulator", None)
+    return found if isinstance(found, PromptSimulator) else None
+
+
+def prompts_of(env: Any, single_action_space: spaces.Space[Any], given: Prompts | None) -> Prompts:
+    """The prompt table: the environment's, the given one, or ids only for a third party's Discrete actions."""
+    simulator = simulator_of(env)
+    if simulator is not None:
+        return simulator.prompts
+    if not isinstance(single_action_space, spaces.Discrete) or single_action_space.start != 0:
+        raise ValueError(
+            f"action_space: expected Discrete starting at 0 in a third party's environment, got {single_action_space}"
+        )
+    n = int(single_action_space.n)
+    if given is None and n > _MOST_ONE_HOT:
+        raise ValueError(f"prompts: expected a table for {n} actions; ids alone do for at most {_MOST_ONE_HOT}")
+    prompts = Prompts.one_hot(n) if given is None else given
+    if len(prompts) != n:
+        raise ValueError(f"prompts: expected {n}, as many as actions, got {len(prompts)}")
+    return prompts
+
+
+def observation_columns(
+    space: spaces.Space[Any], simulator: PromptSimulator | None, obs: Any, info: Mapping[str, Any]
+) -> Columns:
+    """Batched fields of `Observation` from batched observations; `space` is that of a single round."""
+    columns: Columns = {name: np.asarray(info[name]) for name in _FROM_INFO if name in info}
+    if "action_mask" in columns:
+        columns["action_mask"] = columns["action_mask"].astype(bool)
+    if isinstance(space, spaces.Dict) and "context" in space.spaces:
+        return columns | {
+            name: np.array(obs[name], dtype=np.float32) for name in ("context", "query") if name in space.spaces
+        }
+    if not isinstance(space, spaces.Box):
+        raise ValueError(f"observation_space: expected a Box or a Dict with 'context', got {space}; give mapping=")
+    flat = np.asarray(obs, dtype=np.float32).reshape(len(obs), -1)
+    return columns | _split_query(flat, simulator)
+
+
+def _split_query(flat: NDArray[Any], simulator: PromptSimulator | None) -> Columns:
+    """Context and query of flattened observations of ours; anything else is all context."""
+    if simulator is not None:
+        probe = simulator.observe(Rounds(0, 0, 1, "probe"))
+        if probe.query is not None and flat.shape[1] == probe.context.shape[1] + probe.query.shape[1]:
+            width = probe.context.shape[1]
+            return {"context": flat[:, :width], "query": flat[:, width:]}
+    return {"context": flat}
+
+
+def single_columns(
+    space: spaces.Space[Any], simulator: PromptSimulator | None, obs: Any, info: Mapping[str, Any]
+) -> Columns:
+    """As `observation_columns` for one round, of any space that Gymnasium can flatten."""
+    batched_info = {name: np.asarray([info[name]]) for name in _FROM_INFO if name in info}
+    if isinstance(space, spaces.Dict) and "context" in space.spaces:
+        return observation_columns(
+            space, simulator, {name: np.asarray(value)[None] for name, value in obs.items()}, batched_info
+        )
+    flat = np.asarray(spaces.flatten(space, obs), dtype=np.float32)
+    box = spaces.Box(-np.inf, np.inf, flat.shape)
+    return observation_columns(box, simulator, flat[None], batched_info)
+
+
+def rounds_of(
+    simulator: PromptSimulator | None, seed: IntArray, round_id: IntArray
+) -> list[tuple[NDArray[Any], Rounds]]:
+    """The rounds of these keys, one group a seed: (positions, rounds)."""
+    scope = "log/train" if simulator is None else simulator.scope
+    groups = [(one, np.flatnonzero(seed == one)) for one in np.unique(seed)]
+    return [(rows, Rounds(int(one), np.asarray(round_id[rows]), scope=scope)) for one, rows in groups]
+
+
+def info_columns(infos: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    return {
+        name: np.asarray(column)
+        for name, column in infos.items()
+        if not name.startswith("_") and not isinstance(column, dict) and name != "final_obs"
+    }
+
+
+def rows_where(mask: NDArray[np.bool_], column: NDArray[Any], other: NDArray[Any] | None) -> NDArray[Any]:
+    """Rows of `column` where the mask is True, of `other` (if there is one) elsewhere."""
+    return (
+        column if other is None or mask.all() else np.where(mask.reshape(-1, *[1] * (column.ndim - 1)), column, other)
+    )
