@@ -1,0 +1,81 @@
+"""Groups of prompts, for policies in two stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from prompt_bandits.types import FloatArray, IntArray, Observation, Prompts
+
+
+@dataclass(frozen=True, eq=False)
+class Clustering:
+    """Which cluster every prompt belongs to.
+
+    Raises:
+        ValueError: an assignment outside 0 … K−1, or an empty cluster.
+    """
+
+    assignment: IntArray  # (|A|,)
+    centers: FloatArray  # (K, d) features of the clusters
+    saved_as: ClassVar[str] = "clustering"
+
+    def __post_init__(self) -> None:
+        if not np.array_equal(np.unique(self.assignment), np.arange(len(self.centers))):
+            raise ValueError(
+                f"assignment: expected every cluster 0 … {len(self.centers) - 1}, got {np.unique(self.assignment)}"
+            )
+
+    @property
+    def n_clusters(self) -> int:
+        return len(self.centers)
+
+    def sum_by_cluster(self, values: FloatArray) -> FloatArray:
+        """Σ over the prompts of each cluster: (n, |A|) -> (n, K). Of an `action_dist` these are the cluster
+        probabilities.
+        """
+        members = np.zeros((len(self.assignment), self.n_clusters), dtype=values.dtype)
+        members[np.arange(len(self.assignment)), self.assignment] = 1
+        return values @ members
+
+    def within(self, obs: Observation, dist: FloatArray) -> FloatArray:
+        """π(a|x, c(a)), (n, |A|): `dist` renormalised within clusters; uniform over the allowed where it has no
+        mass.
+        """
+        total = self.sum_by_cluster(dist)[:, self.assignment]
+        allowed = np.ones_like(dist) if obs.action_mask is None else obs.action_mask.astype(dist.dtype)
+        count = self.sum_by_cluster(allowed)[:, self.assignment]
+        fallback = np.divide(allowed, count, out=np.zeros_like(dist), where=count > 0)
+        return np.divide(dist, total, out=fallback, where=total > 0)
+
+    def observation(self, obs: Observation) -> Observation:
+        """The same rounds with clusters for prompts; a cluster is allowed if one of its prompts is."""
+        mask = None if obs.action_mask is None else self.sum_by_cluster(obs.action_mask.astype(float)) > 0
+        return replace(obs, prompts=Prompts.from_embedding(self.centers), action_mask=mask)
+
+    def inverse_probability_spread(self, dist: FloatArray) -> FloatArray:
+        """Standard deviation over clusters of 1/π0(c|x), (n,): how uneven cluster-level importance weights will be;
+        `inf` where a cluster is never taken.
+        """
+        probability = self.sum_by_cluster(dist)
+        if (probability <= 0).any():
+            probability = np.where(probability <= 0, np.nan, probability)
+        spread = (1 / probability).std(axis=1)
+        return np.where(np.isnan(spread), np.inf, spread)
+
+
+def kmeans(features: FloatArray, n_clusters: int, seed: int = 0) -> Clustering:
+    """K-means on features (|A|, d) of the prompts: their embeddings, or mean outputs.
+
+    Raises:
+        ValueError: not 1 … |A| clusters, or fewer distinct prompts than clusters.
+    """
+    from sklearn.cluster import KMeans
+
+    distinct = len(np.unique(features, axis=0))
+    if not 1 <= n_clusters <= distinct:
+        raise ValueError(f"n_clusters: expected 1 … {distinct} (distinct prompts), got {n_clusters}")
+    fitted = KMeans(n_clusters, n_init=10, random_state=seed).fit(features)
+    return Clustering(fitted.labels_.astype(np.int64), fitted.cluster_centers_.astype(np.float32))

@@ -1,0 +1,146 @@
+"""What policy learners share: data in, a network trained by the learner's own loss, a policy out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from agents.batch import Batch, hold_out, to_tensor
+from agents.losses import uniform_loss
+from agents.policies import NeuralPolicy, masked_log_softmax
+from agents.protocols import Callback
+from agents.training import Loss, TrainingConfig, optimise
+from agents.weights import importance_weight, self_normalised
+from prompt_bandits.datasets import BanditDataset
+from prompt_bandits.rounds import Rounds, RoundStream
+from prompt_bandits.types import IntArray, Observation
+
+
+@dataclass(frozen=True)
+class PolicyTraining(TrainingConfig):
+    """How a policy network is trained. Published values, but for the network and the warm-up.
+
+    With a `validation_fraction` the score is the negative self-normalised importance-sampling estimate of the
+    policy's value on the held-out rounds, unless the learner says otherwise.
+    """
+
+    network: str = "mlp"  # or "scorer", f(x, q)·g(e_a), which generalises over prompts; or "pairwise"
+    hidden: int = 100
+    warmup_steps: int = 0  # of pulling the policy towards uniform first
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hidden < 1 or self.warmup_steps < 0:
+            raise ValueError(f"hidden, warmup_steps: expected >= 1 and >= 0, got {self.hidden}, {self.warmup_steps}")
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What a loss gets: a minibatch, what the policy says of it, and fresh draws."""
+
+    index: IntArray  # (B,) rows of the data
+    obs: Observation  # those rows, as numpy
+    batch: Batch  # those rows, as tensors
+    log_probs: Tensor  # (B, |A|) log π(a|x)
+    rounds: Rounds  # B fresh rounds, apart from the log's own
+
+    def logged_log_prob(self) -> Tensor:
+        """log π(a_i|x_i), (B,)."""
+        return at(self.log_probs, self.batch.action)
+
+    def draw(self) -> Tensor:
+        """Actions a' ~ π, (B,)."""
+        cumulative = self.log_probs.detach().double().exp().cumsum(dim=1)
+        uniform = to_tensor(self.rounds.uniform("action"), cumulative.device).double()
+        target = (uniform * cumulative[:, -1])[:, None]
+        below: Tensor = (cumulative <= target).sum(dim=1)
+        return below.clamp(max=self.log_probs.shape[1] - 1)
+
+
+def at(values: Tensor, action: Tensor) -> Tensor:
+    """values[i, action_i], (B,)."""
+    return values.gather(1, action[:, None])[:, 0]
+
+
+StepLoss = Callable[[Step], Loss]
+
+
+def fit_policy(
+    config: PolicyTraining,
+    data: BanditDataset,
+    make_loss: Callable[[BanditDataset], StepLoss],
+    *,
+    name: str,
+    seed: int,
+    callback: Callback | None,
+    score: StepLoss | None = None,
+) -> NeuralPolicy:
+    """Trains a new policy; `make_loss` is given the rounds to train on.
+
+    Raises:
+        ValueError: fewer than two rounds.
+    """
+    if len(data) < 2:
+        raise ValueError(f"data: expected at least 2 rounds to learn from, got {len(data)}")
+    train, held_out = hold_out(data, config.validation_fraction, seed)
+    policy = NeuralPolicy.initial(config.network, data.obs, config.hidden, seed)
+    policy.network.to(config.device)
+    steps = _Steps(policy, train, RoundStream(seed, f"fit/{name}"), config)
+    if config.warmup_steps:
+        warmup = replace(config, steps=config.warmup_steps, validation_fraction=0.0, patience=None)
+        optimise(policy.network, lambda _: _uniform(steps.next()), warmup, label=f"{name} warm-up")
+    loss = make_loss(train)
+    optimise(
+        policy.network,
+        lambda _: loss(steps.next()),
+        config,
+        label=name,
+        validate=None if held_out is None else _validation(policy, held_out, config, score or snips_score),
+        callback=callback,
+        policy=policy,
+    )
+    return policy
+
+
+def snips_score(step: Step) -> Loss:
+    """Minus the self-normalised importance-sampling estimate of the policy's value on logged rounds."""
+    assert step.batch.propensity is not None
+    weight = importance_weight(step.logged_log_prob().exp(), step.batch.propensity)
+    return Loss(-(self_normalised(weight) * step.batch.reward).mean())
+
+
+class _Steps:
+    """Minibatches of logged rounds, with replacement, and the policy's opinion of them."""
+
+    def __init__(self, policy: NeuralPolicy, data: BanditDataset, stream: RoundStream, config: PolicyTraining) -> None:
+        self.policy, self.stream, self.config = policy, stream, config
+        self.obs, self.batch = data.obs, Batch.of(data, config.device)
+        self.prompts = to_tensor(data.obs.prompts.embedding, config.device)
+
+    def next(self) -> Step:
+        rounds = self.stream.next(self.config.batch_size)
+        return self.at(rounds.integers("row", len(self.batch)), rounds)
+
+    def at(self, index: IntArray, rounds: Rounds) -> Step:
+        batch = self.batch.take(to_tensor(index, self.config.device))
+        log_probs = masked_log_softmax(self.policy.network(batch.features, self.prompts), batch.action_mask)
+        return Step(index, self.obs.take(index), batch, log_probs, rounds)
+
+
+def _uniform(step: Step) -> Loss:
+    return Loss(uniform_loss(step.log_probs, step.batch.action_mask))
+
+
+_VALIDATION_ROWS = 4096
+
+
+def _validation(
+    policy: NeuralPolicy, held_out: BanditDataset, config: PolicyTraining, score: StepLoss
+) -> Callable[[], float]:
+    """The score of the held-out rounds, always with the same draws."""
+    steps = _Steps(policy, held_out, RoundStream(0, "fit/validation"), config)
+    index = np.arange(min(len(held_out), _VALIDATION_ROWS))
+    return lambda: float(score(steps.at(index, Rounds(0, 0, len(index), "fit/validation"))).value)

@@ -1,0 +1,37 @@
+"""Behaviour cloning: imitate what was logged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.learners.base import PolicyTraining, Step, fit_policy
+from agents.losses import behaviour_cloning_loss
+from agents.policies import NeuralPolicy
+from agents.protocols import Callback, SamplesOutputs
+from agents.training import Loss
+from prompt_bandits.datasets import BanditDataset
+
+
+@dataclass(frozen=True)
+class BehaviourCloning(PolicyTraining):
+    """Maximum likelihood on logged actions: −mean(log π(a_i|x_i)). Needs no propensities. Validated by the same on
+    held-out rounds.
+    """
+
+    def fit(
+        self,
+        data: BanditDataset,
+        *,
+        seed: int,
+        simulator: SamplesOutputs | None = None,
+        callback: Callback | None = None,
+    ) -> NeuralPolicy:
+        """Learns from (context, query, action). `simulator` is not used."""
+        return fit_policy(
+            self, data, lambda train: _loss, name="behaviour cloning", seed=seed, callback=callback, score=_loss
+        )
+
+
+def _loss(step: Step) -> Loss:
+    log_prob = step.logged_log_prob()
+    return Loss(behaviour_cloning_loss(log_prob), {"logged_action_prob": log_prob.exp().mean()})

@@ -1,0 +1,47 @@
+"""Importance sampling: reweigh what was logged by how likely the new policy would have done it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.learners.base import PolicyTraining, Step, fit_policy
+from agents.losses import policy_gradient_loss
+from agents.policies import NeuralPolicy
+from agents.protocols import Callback, SamplesOutputs
+from agents.training import Loss
+from agents.weights import importance_weight
+from prompt_bandits.datasets import BanditDataset
+
+
+@dataclass(frozen=True)
+class IPS(PolicyTraining):
+    """Off-policy policy gradient with inverse propensity scores, 1/n Σ w ∇log π(a_i|x_i) r_i with w = π/π0, clipped.
+
+    Unbiased for unclipped weights, of high variance where there are many prompts (Swaminathan and Joachims, 2015).
+    """
+
+    clip: float | None = 200.0
+
+    def fit(
+        self,
+        data: BanditDataset,
+        *,
+        seed: int,
+        simulator: SamplesOutputs | None = None,
+        callback: Callback | None = None,
+    ) -> NeuralPolicy:
+        """Learns from (context, query, action, propensity, reward). `simulator` is not used.
+
+        Raises:
+            ValueError: the propensities are unknown.
+        """
+        data.require_propensity()
+        return fit_policy(self, data, lambda train: self._loss, name="ips", seed=seed, callback=callback)
+
+    def _loss(self, step: Step) -> Loss:
+        assert step.batch.propensity is not None
+        log_prob = step.logged_log_prob()
+        prob = log_prob.detach().exp()
+        weight = importance_weight(prob, step.batch.propensity, self.clip)
+        loss = policy_gradient_loss(log_prob, weight, step.batch.reward)
+        return Loss(loss, {"weight": weight.mean(), "logged_action_prob": prob.mean()})

@@ -1,0 +1,32 @@
+"""The logging policy of the published experiments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents.reward_models import RewardTraining, fit_action_reward_model
+from prompt_bandits.collecting import collect
+from prompt_bandits.policies import Softmax, Uniform
+
+
+def published_logging_policy(
+    env: Any,
+    *,
+    beta: float = 1.0,
+    n: int = 10_000,
+    seed: int = 0,
+    training: RewardTraining | None = None,
+    **kwargs: Any,
+) -> Softmax:
+    """Softmax(β) over a reward model fitted on `n` rounds of the uniform policy (Kiyohara et al., 2025, section on
+    synthetic data).
+
+    Args:
+        env: an id (with its arguments), an environment or a simulator, as for `collect`.
+        beta: inverse temperature; at 1 the policy is close to uniform.
+        n: uniform rounds.
+        seed: of those rounds; take another for the log itself.
+        training: of the reward model; `RewardTraining.published()` unless given.
+    """
+    data = collect(env, Uniform(), n, seed, **kwargs)
+    return Softmax(fit_action_reward_model(data, training or RewardTraining.published(), seed=seed), beta)

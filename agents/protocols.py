@@ -1,0 +1,61 @@
+"""What learners, models and callbacks have to look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from prompt_bandits.datasets import BanditDataset
+from prompt_bandits.protocols import ActionScore, Policy
+from prompt_bandits.rounds import Rounds
+from prompt_bandits.types import Estimate, FloatArray, IntArray, Observation, Output
+
+
+class SamplesOutputs(Protocol):
+    """Sampling rights on the frozen LLM: all that a learner may ask of a simulator."""
+
+    def respond(self, obs: Observation, action: IntArray | None, rounds: Rounds) -> Output: ...
+
+
+class Judge(Protocol):
+    """Knows the true value of a policy, as a simulator does."""
+
+    def policy_value(self, policy: Policy, n: int) -> Estimate: ...
+
+
+class Learner(Protocol):
+    """Learns a policy from logged data. A frozen dataclass of plain values; `fit` leaves it unchanged."""
+
+    def fit(
+        self,
+        data: BanditDataset,
+        *,
+        seed: int,
+        simulator: SamplesOutputs | None = None,
+        callback: Callback | None = None,
+    ) -> Policy: ...
+
+
+@runtime_checkable
+class QFunction(ActionScore, Protocol):
+    """A fitted reward model by action: `scores` for all prompts, `predict` for given ones."""
+
+    def predict(self, obs: Observation, action: IntArray) -> FloatArray:
+        """q̂(x_i, a_i), (n,)."""
+        ...
+
+
+class Density(Protocol):
+    """The density of outputs under the logging policy, π0(φ(s)|x)."""
+
+    def density(self, obs: Observation, output: FloatArray) -> FloatArray:
+        """(n,) at the outputs (n, d_o)."""
+        ...
+
+
+class Callback(Protocol):
+    """Called at every log. What it returns joins the metrics that later callbacks see."""
+
+    def __call__(
+        self, step: int, metrics: Mapping[str, float], policy: Policy | None
+    ) -> Mapping[str, float] | None: ...
