@@ -18,9 +18,12 @@ class SamplesOutputs(Protocol):
 
 
 class Judge(Protocol):
-    """Knows the true value of a policy, as a simulator does."""
+    """Knows the true value of policies, as a simulator does."""
 
     def policy_value(self, policy: Policy, n: int) -> Estimate: ...
+    def value_terms(self, policy: Policy, n: int) -> FloatArray: ...
+    def optimal_value(self, n: int) -> Estimate: ...
+    def uniform_value(self, n: int) -> Estimate: ...
 
 
 class Learner(Protocol):

@@ -22,6 +22,8 @@ _HOMES = {
     "Observation": "prompt_bandits.types",
     "Output": "prompt_bandits.types",
     "act": "prompt_bandits.acting",
+    "load": "prompt_bandits.saving",
+    "save": "prompt_bandits.saving",
 }
 
 __all__ = [
@@ -38,6 +40,8 @@ __all__ = [
     "__version__",
     "act",
     "collect",
+    "load",
+    "save",
 ]
 
 if TYPE_CHECKING:
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from prompt_bandits.datasets.dataset import BanditDataset
     from prompt_bandits.env import PromptBanditEnv, PromptBanditVectorEnv
     from prompt_bandits.rounds import Rounds
+    from prompt_bandits.saving import load, save
     from prompt_bandits.simulator import PromptSimulator
     from prompt_bandits.types import Observation, Output, Prompts
     from prompt_bandits.wrappers import RecordBanditDataset, RecordBanditDatasetVector

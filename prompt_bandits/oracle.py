@@ -41,8 +41,12 @@ def action_values(simulator: PromptSimulator, obs: Observation, n_outputs: int, 
 
 def policy_value(simulator: PromptSimulator, policy: Policy | FloatArray, n: int | None, seed: int) -> Estimate:
     """V(π)."""
-    (own,) = _policy_terms(simulator, policy, n, seed)
-    return Estimate.from_terms(own)
+    return Estimate.from_terms(value_terms(simulator, policy, n, seed))
+
+
+def value_terms(simulator: PromptSimulator, policy: Policy | FloatArray, n: int | None, seed: int) -> FloatArray:
+    """Σ_a π(a|x)·q(x, a) in each context, (n,)."""
+    return _policy_terms(simulator, policy, n, seed)[0]
 
 
 def optimal_value(simulator: PromptSimulator, n: int, seed: int) -> Estimate:

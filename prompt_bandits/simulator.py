@@ -131,6 +131,10 @@ class PromptSimulator:
         """The value of choosing among the allowed prompts at random."""
         return oracle.uniform_value(self, n, seed)
 
+    def value_terms(self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0) -> FloatArray:
+        """(n,) the policy's value in each of the contexts that `policy_value` averages: for comparisons in pairs."""
+        return oracle.value_terms(self, policy, n, seed)
+
     def regret(self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0) -> Estimate:
         """V(optimal) − V(π), in pairs over the same contexts."""
         return oracle.regret(self, policy, n, seed)

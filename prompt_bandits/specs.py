@@ -32,7 +32,7 @@ def stored_spec(env: Any) -> dict[str, Any]:
 def single_spec(spec: EnvSpec) -> EnvSpec:
     """The spec of one environment, without wrappers, from that of a wrapped or vector one."""
     kwargs = {name: value for name, value in spec.kwargs.items() if name not in _VECTOR_KWARGS}
-    return replace(spec, kwargs=kwargs, additional_wrappers=())
+    return replace(spec, kwargs=kwargs, additional_wrappers=(), disable_env_checker=False)
 
 
 def simulator_spec(simulator: PromptSimulator) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from torch import Tensor
+from typing_extensions import Self
 
 from agents.batch import Batch, hold_out, to_tensor
 from agents.losses import uniform_loss
@@ -21,7 +23,7 @@ from prompt_bandits.types import IntArray, Observation
 
 @dataclass(frozen=True)
 class PolicyTraining(TrainingConfig):
-    """How a policy network is trained. Published values, but for the network and the warm-up.
+    """How a policy network is trained. The defaults are the published values.
 
     With a `validation_fraction` the score is the negative self-normalised importance-sampling estimate of the
     policy's value on the held-out rounds, unless the learner says otherwise.
@@ -30,6 +32,11 @@ class PolicyTraining(TrainingConfig):
     network: str = "mlp"  # or "scorer", f(x, q)·g(e_a), which generalises over prompts; or "pairwise"
     hidden: int = 100
     warmup_steps: int = 0  # of pulling the policy towards uniform first
+
+    @classmethod
+    def quick(cls, **changes: Any) -> Self:
+        """A quarter of the published steps at larger batches and learning rate: seconds, for a first look."""
+        return cls(**({"steps": 5_000, "batch_size": 128, "lr": 1e-3} | changes))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,19 +73,30 @@ def at(values: Tensor, action: Tensor) -> Tensor:
 
 
 StepLoss = Callable[[Step], Loss]
+MakeLoss = Callable[[BanditDataset], StepLoss]
+"""Given the rounds that the steps' rows come from: those trained on, or those held out."""
 
 
 def fit_policy(
     config: PolicyTraining,
     data: BanditDataset,
-    make_loss: Callable[[BanditDataset], StepLoss],
+    make_loss: MakeLoss,
     *,
     name: str,
     seed: int,
     callback: Callback | None,
-    score: StepLoss | None = None,
+    make_score: MakeLoss | None = None,
 ) -> NeuralPolicy:
-    """Trains a new policy; `make_loss` is given the rounds to train on.
+    """Trains a new policy.
+
+    Args:
+        config: network and optimisation.
+        data: logged rounds.
+        make_loss: what to minimise.
+        name: of the learner, for its streams and its progress bar.
+        seed: of the initial weights, the minibatches and all other draws.
+        callback: called at every log.
+        make_score: what to judge held-out rounds by, lower is better; `snips_score` unless given.
 
     Raises:
         ValueError: fewer than two rounds.
@@ -98,11 +116,16 @@ def fit_policy(
         lambda _: loss(steps.next()),
         config,
         label=name,
-        validate=None if held_out is None else _validation(policy, held_out, config, score or snips_score),
+        validate=None if held_out is None else _validation(policy, held_out, config, (make_score or _snips)(held_out)),
         callback=callback,
         policy=policy,
     )
     return policy
+
+
+def _snips(held_out: BanditDataset) -> StepLoss:
+    held_out.require_propensity()
+    return snips_score
 
 
 def snips_score(step: Step) -> Loss:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents.learners.base import PolicyTraining, Step, fit_policy
+from agents.learners.base import PolicyTraining, Step, StepLoss, fit_policy
 from agents.losses import behaviour_cloning_loss
 from agents.policies import NeuralPolicy
 from agents.protocols import Callback, SamplesOutputs
@@ -27,9 +27,12 @@ class BehaviourCloning(PolicyTraining):
         callback: Callback | None = None,
     ) -> NeuralPolicy:
         """Learns from (context, query, action). `simulator` is not used."""
-        return fit_policy(
-            self, data, lambda train: _loss, name="behaviour cloning", seed=seed, callback=callback, score=_loss
-        )
+        name = "behaviour cloning"
+        return fit_policy(self, data, _make, name=name, seed=seed, callback=callback, make_score=_make)
+
+
+def _make(rounds: BanditDataset) -> StepLoss:
+    return _loss
 
 
 def _loss(step: Step) -> Loss:
