@@ -32,6 +32,7 @@ def collect(
     path: str | Path | None = None,
     start: int = 0,
     *,
+    overwrite: bool = False,
     progress: bool = True,
     **kwargs: Any,
 ) -> BanditDataset:
@@ -49,6 +50,7 @@ def collect(
         seed: of the rounds.
         path: also save the dataset to this new folder.
         start: the first round.
+        overwrite: replace a dataset at `path`.
         progress: a progress bar on what takes longer than a second, where there is a terminal.
         kwargs: arguments of `gym.make`, with an id.
 
@@ -61,13 +63,13 @@ def collect(
     if kwargs and not isinstance(env, str):
         raise TypeError(f"collect: expected environment arguments only beside an id, got {', '.join(kwargs)}")
     if path is not None:
-        check_free(Path(path))
+        check_free(Path(path), overwrite=overwrite)
     made = gym.make(env, **kwargs) if isinstance(env, str) else env
     data = _play(made, policy, n, int(seed), start, progress)
     if isinstance(env, str):
         made.close()  # type: ignore[union-attr]
     if path is not None:
-        data.save(path)
+        data.save(path, overwrite=overwrite)
     return data
 
 

@@ -44,8 +44,10 @@ def test_an_environment_with_wrappers_is_stepped_not_bypassed(simulator) -> None
 def test_collect_saves(tmp_path) -> None:
     data = collect(SYNTHETIC, Uniform(), 20, path=tmp_path / "log", n_actions=5)
     assert_same_rows(data, BanditDataset.load(tmp_path / "log"))
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FileExistsError, match="expected no file or an empty folder"):
         collect(SYNTHETIC, Uniform(), 20, path=tmp_path / "log", n_actions=5)
+    collect(SYNTHETIC, Uniform(), 7, path=tmp_path / "log", n_actions=5, overwrite=True)
+    assert len(BanditDataset.load(tmp_path / "log")) == 7
 
 
 @pytest.mark.parametrize(("kwargs", "message"), [({"n": 0}, "expected n >= 1"), ({"n": 5, "start": -1}, "start >= 0")])

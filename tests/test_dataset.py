@@ -53,7 +53,10 @@ def test_from_arrays_fills_the_keys_and_checks_nothing_away() -> None:
         ({"propensity": np.array([0.5, np.nan, 1])}, r"got nan in row 1"),
         ({"output": np.full((3, 2), np.nan)}, "output: expected finite numbers"),
         ({"extras": {"group": np.zeros(2)}}, r"extras\['group'\]: expected 3 rows"),
-        ({"policies": (Uniform(),), "policy_id": np.array([0, 1, 0])}, "policy_id: expected indices in 0 … 0, got 0 … 1"),
+        (
+            {"policies": (Uniform(),), "policy_id": np.array([0, 1, 0])},
+            "policy_id: expected indices in 0 … 0, got 0 … 1",
+        ),
     ],
 )
 def test_bad_columns_are_named(changes, message) -> None:
@@ -95,7 +98,11 @@ def test_concat_remembers_who_logged_what(simulator) -> None:
     from prompt_bandits.policies import OracleScore
 
     uniform, soft = Uniform(), Softmax(OracleScore(simulator))
-    parts = [collect(simulator, uniform, 30), collect(simulator, soft, 20, seed=1), collect(simulator, uniform, 10, seed=2)]
+    parts = [
+        collect(simulator, uniform, 30),
+        collect(simulator, soft, 20, seed=1),
+        collect(simulator, uniform, 10, seed=2),
+    ]
     data = BanditDataset.concat(parts)
     assert data.policies == (uniform, soft)
     assert data.policy_id.tolist() == [0] * 30 + [1] * 20 + [0] * 10
@@ -209,7 +216,7 @@ def test_a_policy_that_cannot_be_saved_is_told_and_the_data_kept(tmp_path, simul
 
 def test_saving_does_not_overwrite_unless_told(tmp_path, logged) -> None:
     logged.save(tmp_path / "d")
-    with pytest.raises(FileExistsError, match="pass overwrite=True"):
+    with pytest.raises(FileExistsError, match="overwrite=True"):
         logged.save(tmp_path / "d")
     logged.take(slice(0, 5)).save(tmp_path / "d", overwrite=True)
     assert len(BanditDataset.load(tmp_path / "d")) == 5

@@ -47,7 +47,9 @@ def test_gymnasium_finds_nothing_to_warn_of(kwargs) -> None:
         check_env(env)
 
 
-@pytest.mark.parametrize("kwargs", [{"flatten_obs": True}, {}, {"action_mode": "embedding", "flatten_obs": True}], ids=str)
+@pytest.mark.parametrize(
+    "kwargs", [{"flatten_obs": True}, {}, {"action_mode": "embedding", "flatten_obs": True}], ids=str
+)
 def test_stable_baselines_finds_nothing_wrong(kwargs) -> None:
     sb3 = pytest.importorskip("stable_baselines3.common.env_checker")
     with warnings.catch_warnings():

@@ -56,14 +56,18 @@ def test_acting_through_the_wrapper_gives_the_rows_of_collect(kwargs) -> None:
     assert_same_rows(env.dataset(), prompt_bandits.collect(make(**kwargs), policy, 50, seed=3))
 
 
-@pytest.mark.parametrize("kwargs", [{}, {"flatten_obs": True}, {"action_mode": "embedding"}, {"mask_rate": 0.4}], ids=str)
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"flatten_obs": True}, {"action_mode": "embedding"}, {"mask_rate": 0.4}], ids=str
+)
 def test_acting_through_the_native_vector_gives_the_rows_of_collect(kwargs) -> None:
     policy = preference()
     envs = RecordBanditDatasetVector(vectors(7, "native", **kwargs), logging_policy=policy)
     envs.reset(seed=3)
     for _ in range(5):
         envs.act()
-    assert_same_rows(envs.dataset(), prompt_bandits.collect(SYNTHETIC, policy, 35, seed=3, **({"n_actions": 10} | kwargs)))
+    assert_same_rows(
+        envs.dataset(), prompt_bandits.collect(SYNTHETIC, policy, 35, seed=3, **({"n_actions": 10} | kwargs))
+    )
 
 
 @pytest.mark.parametrize(
@@ -226,12 +230,16 @@ def test_closing_writes_the_folder_and_only_if_something_was_recorded(tmp_path) 
 
 
 def test_an_interrupted_run_keeps_its_rows(tmp_path) -> None:
-    with pytest.raises(KeyboardInterrupt), RecordBanditDataset(make(), tmp_path / "log", Uniform()) as env:
-        env.reset(seed=0)
-        for _ in range(3):
-            env.act()
-            env.reset()
-        raise KeyboardInterrupt
+    def run() -> None:
+        with RecordBanditDataset(make(), tmp_path / "log", Uniform()) as env:
+            env.reset(seed=0)
+            for _ in range(3):
+                env.act()
+                env.reset()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
     assert len(BanditDataset.load(tmp_path / "log")) == 3
 
 

@@ -22,7 +22,9 @@ GOLDEN_NAMED = [1.8186305194257615, 1.846075838340801]
 
 
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
-@pytest.mark.parametrize(("start", "n"), [(0, 1), (5, 17), (BLOCK - 1, 2), (BLOCK, BLOCK), (1000, 3000), (2 * BLOCK, 1)])
+@pytest.mark.parametrize(
+    ("start", "n"), [(0, 1), (5, 17), (BLOCK - 1, 2), (BLOCK, BLOCK), (1000, 3000), (2 * BLOCK, 1)]
+)
 def test_any_range_equals_the_same_rows_of_the_whole(draw, start, n) -> None:
     whole = draw(Rounds(3, 0, 5000))
     assert np.array_equal(draw(Rounds(3, start, n)), whole[start : start + n])

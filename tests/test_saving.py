@@ -70,7 +70,9 @@ def test_a_saved_density_model_is_the_same(tmp_path) -> None:
 
 
 def test_fingerprints_tell_contents_apart() -> None:
-    ids = {fingerprint(make()) for make in POLICIES.values()} | {fingerprint(Softmax(Logits(np.arange(10.0)), b)) for b in (1, 2)}
+    ids = {fingerprint(make()) for make in POLICIES.values()} | {
+        fingerprint(Softmax(Logits(np.arange(10.0)), b)) for b in (1, 2)
+    }
     assert len(ids) == len(POLICIES) + 2
 
 
@@ -115,7 +117,10 @@ def test_foreign_and_damaged_folders_are_told(tmp_path) -> None:
         ({"version": 99}, "expected format version 1, got 99"),
         ([1], "expected format version 1"),
         ({"version": 1}, "damaged policy files"),
-        ({"version": 1, "saved": {"$saved": "os_system", "state": {}}}, "saved as 'os_system': expected a class of that name"),
+        (
+            {"version": 1, "saved": {"$saved": "os_system", "state": {}}},
+            "saved as 'os_system': expected a class of that name",
+        ),
         (values | {"saved": {"$saved": "neural_policy", "state": {}}}, "damaged policy files"),
     ]:
         written(content)

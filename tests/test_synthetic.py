@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from prompt_bandits import collect
+from prompt_bandits.policies import Uniform
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.synthetic import (
     BilinearReward,
@@ -166,6 +168,15 @@ def test_reward_std_is_the_noise_of_continuous_rewards() -> None:
     assert abs((feedback.reward - feedback.expected_reward).std() - 0.3) < 0.01
 
 
+def test_regression_data_may_have_another_reward_noise() -> None:
+    config = SyntheticConfig(n_actions=5)
+    loud, quiet = (collect(replace(config, reward_std=std).build(), Uniform(), 500) for std in (1.0, 0.1))
+    np.testing.assert_array_equal(loud.output.embedding, quiet.output.embedding)
+    np.testing.assert_array_equal(loud.oracle["expected_reward"], quiet.oracle["expected_reward"])
+    noise = [data.reward - data.oracle["expected_reward"] for data in (loud, quiet)]
+    np.testing.assert_allclose(noise[0], 10 * noise[1], atol=1e-12)
+
+
 def test_contexts_have_the_covariance_asked_for() -> None:
     covariance = np.array([[2.0, 0.6, 0.0], [0.6, 1.0, -0.3], [0.0, -0.3, 0.5]])
     source = GaussianContexts(covariance, 1, mean=np.array([1.0, 0.0, -1.0]))
@@ -213,7 +224,8 @@ def test_mixture_prompts_gather_around_their_centres() -> None:
 
 
 @pytest.mark.parametrize(
-    ("world_seed", "uniform", "optimal"), [(0, -0.1119, 0.6687), (1, -0.0849, 0.6809), (2, -0.0080, 0.5605), (3, -0.1134, 0.5367)]
+    ("world_seed", "uniform", "optimal"),
+    [(0, -0.1119, 0.6687), (1, -0.0849, 0.6809), (2, -0.0080, 0.5605), (3, -0.1134, 0.5367)],
 )
 def test_published_worlds_have_their_published_values(world_seed, uniform, optimal) -> None:
     simulator = SyntheticConfig(world="published", world_seed=world_seed).build()
@@ -225,7 +237,9 @@ def test_in_published_worlds_the_output_shares_the_rewards_matrices_and_in_indep
     published, independent = (SyntheticConfig(world=world).build() for world in ("published", "independent"))
     np.testing.assert_array_equal(published.llm.query_matrix, published.reward_model.context_matrix)
     np.testing.assert_array_equal(published.llm.prompt_matrix, published.reward_model.query_matrix)
-    correlation = np.corrcoef(independent.llm.query_matrix.ravel(), independent.reward_model.context_matrix.ravel())[0, 1]
+    correlation = np.corrcoef(independent.llm.query_matrix.ravel(), independent.reward_model.context_matrix.ravel())[
+        0, 1
+    ]
     assert abs(correlation) < 0.7
     assert not np.array_equal(independent.llm.query_matrix, independent.reward_model.context_matrix)
 
@@ -270,7 +284,7 @@ def test_values_that_do_not_fit_are_named_when_built(kwargs, message) -> None:
 
 
 def test_an_unknown_argument_is_answered_with_the_likeliest_one() -> None:
-    with pytest.raises(TypeError, match="unknown argument 'n_action'; did you mean 'n_actions'?"):
+    with pytest.raises(TypeError, match=r"unknown argument 'n_action'; did you mean 'n_actions'\?"):
         config_from({"n_action": 3})
 
 
@@ -311,7 +325,10 @@ def test_custom_parts_take_their_place_and_the_oracle_says_its_error() -> None:
     [
         ({"llm": SyntheticLLM(np.ones((4, 5)), np.ones((5, 5)))}, "llm.generate: fails for queries"),
         ({"llm": Loud(), "prompts": Prompts.one_hot(3)}, "reward_model.expected: fails for outputs"),
-        ({"reward_model": BilinearReward(np.ones((3, 5)), np.ones((5, 5)))}, "reward_model.expected: fails for outputs"),
+        (
+            {"reward_model": BilinearReward(np.ones((3, 5)), np.ones((5, 5)))},
+            "reward_model.expected: fails for outputs",
+        ),
         ({"prompts": Prompts.one_hot(3)}, "prompts.embedding: expected 5 dimensions, got 3"),
         ({"source": GaussianContexts(np.eye(4), 2)}, "llm.generate: fails"),
     ],

@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from agents.batch import Batch, hold_out, to_tensor
 from agents.losses import uniform_loss
+from agents.networks import NETWORKS
 from agents.policies import NeuralPolicy, masked_log_softmax
 from agents.protocols import Callback
 from agents.training import Loss, TrainingConfig, optimise
@@ -42,6 +43,8 @@ class PolicyTraining(TrainingConfig):
         super().__post_init__()
         if self.hidden < 1 or self.warmup_steps < 0:
             raise ValueError(f"hidden, warmup_steps: expected >= 1 and >= 0, got {self.hidden}, {self.warmup_steps}")
+        if self.network not in NETWORKS:
+            raise ValueError(f"network: expected one of {', '.join(NETWORKS)}, got {self.network!r}")
 
 
 @dataclass(frozen=True, eq=False)

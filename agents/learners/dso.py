@@ -21,7 +21,7 @@ from agents.losses import policy_gradient_loss
 from agents.policies import NeuralPolicy
 from agents.protocols import Callback, Density, SamplesOutputs
 from agents.training import Loss
-from agents.weights import kernel_weight
+from agents.weights import check_clip, kernel_weight
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.types import FloatArray
 
@@ -47,6 +47,7 @@ class DSO(PolicyTraining):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_kernel(self.kernel, self.tau, self.emb_noise)
+        check_clip(self.clip)
         if self.density not in ("function", "monte_carlo"):
             raise ValueError(f"density: expected 'function' or 'monte_carlo', got {self.density!r}")
         if self.density_outputs < 1 or self.density_steps < 0:

@@ -9,7 +9,7 @@ from agents.losses import policy_gradient_loss
 from agents.policies import NeuralPolicy
 from agents.protocols import Callback, SamplesOutputs
 from agents.training import Loss
-from agents.weights import importance_weight
+from agents.weights import check_clip, importance_weight
 from prompt_bandits.datasets import BanditDataset
 
 
@@ -21,6 +21,10 @@ class IPS(PolicyTraining):
     """
 
     clip: float | None = 200.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_clip(self.clip)
 
     def fit(
         self,

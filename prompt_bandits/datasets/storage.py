@@ -40,7 +40,7 @@ def check_free(path: Path, *, overwrite: bool = False) -> None:
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not overwrite:
-        raise FileExistsError(f"{path}: expected no file or an empty folder; pass overwrite=True to replace a dataset")
+        raise FileExistsError(f"{path}: expected no file or an empty folder (save and collect take overwrite=True)")
     if not (path / _INFO).is_file():
         raise FileExistsError(f"{path}: refusing to overwrite what is not a dataset (no {_INFO})")
 

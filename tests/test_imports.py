@@ -1,0 +1,87 @@
+"""Who may import whom, and what importing loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = [*ROOT.glob("prompt_bandits/**/*.py"), *ROOT.glob("agents/**/*.py")]
+TORCH_ALLOWED = ("prompt_bandits/synthetic/worlds.py", "prompt_bandits/llms/", "prompt_bandits/movie/")
+AGENTS_MAY = {"types", "protocols", "rounds", "datasets", "policies", "collecting", "acting", "progress"}
+FREE = ("agents/cli/", "agents/benchmark/", "agents/integrations/")
+HEAVY = {"torch", "transformers", "sentence_transformers", "pandas", "pyarrow", "sklearn", "scipy", "matplotlib"}
+
+
+def imports(file: Path) -> list[tuple[str, bool]]:
+    """(module, at the top of the file?)"""
+    tree = ast.parse(file.read_text())
+    top = set(map(id, tree.body))
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, id(node) in top) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [(node.module, id(node) in top)]
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_import_rules(file) -> None:
+    name = str(file.relative_to(ROOT))
+    for module, top in imports(file):
+        package, *rest = module.split(".")
+        if name.startswith("prompt_bandits/"):
+            assert package != "agents", f"{name} imports {module}"
+            assert package not in {"torch", "transformers"} or name.startswith(TORCH_ALLOWED), (
+                f"{name} imports {module}"
+            )
+            assert not (top and package in HEAVY), f"{name} imports {module} at the top"
+        elif package == "prompt_bandits" and not name.startswith(FREE):
+            assert {*rest[:1]} <= AGENTS_MAY, f"{name} imports {module}"
+        assert package != "pickle", name
+
+
+def loaded(code: str) -> set[str]:
+    out = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    return {module.split(".")[0] for module in out.stdout.split()}
+
+
+def test_importing_prompt_bandits_loads_nothing_heavy() -> None:
+    assert not loaded("import prompt_bandits") & HEAVY
+
+
+def test_importing_agents_loads_no_transformers() -> None:
+    modules = loaded("import agents, agents.learners, agents.reward_models, agents.density, agents.policies")
+    assert not modules & {"transformers", "sentence_transformers"}
+
+
+def test_making_and_recording_an_environment_needs_no_torch() -> None:
+    code = (
+        "import prompt_bandits; from prompt_bandits.policies import Uniform;"
+        "prompt_bandits.collect('PromptPersonalization-Synthetic-v0', Uniform(), 10)"
+    )
+    assert not loaded(code) & {"torch", "transformers", "pandas"}
+
+
+def test_global_generators_are_not_used() -> None:
+    for file in FILES:
+        text = file.read_text()
+        assert "np.random.seed" not in text, file
+        assert ("manual_seed" in text) == (file.name in ("training.py", "worlds.py")), file
+
+
+def test_registering_twice_changes_nothing() -> None:
+    import gymnasium as gym
+
+    from prompt_bandits.registration import SYNTHETIC_ID, register_environments
+
+    before = gym.registry[SYNTHETIC_ID]
+    register_environments()
+    assert gym.registry[SYNTHETIC_ID] is before
