@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from prompt_bandits.types import FloatArray, IntArray, Observation, Prompts
+from prompt_bandits.protocols import Policy
+from prompt_bandits.types import BoolArray, FloatArray, IntArray, Observation, Prompts
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,20 +41,24 @@ class Clustering:
         members[np.arange(len(self.assignment)), self.assignment] = 1
         return values @ members
 
-    def within(self, obs: Observation, dist: FloatArray) -> FloatArray:
-        """π(a|x, c(a)), (n, |A|): `dist` renormalised within clusters; uniform over the allowed where it has no
-        mass.
-        """
-        total = self.sum_by_cluster(dist)[:, self.assignment]
-        allowed = np.ones_like(dist) if obs.action_mask is None else obs.action_mask.astype(dist.dtype)
-        count = self.sum_by_cluster(allowed)[:, self.assignment]
-        fallback = np.divide(allowed, count, out=np.zeros_like(dist), where=count > 0)
-        return np.divide(dist, total, out=fallback, where=total > 0)
+    def within(self, obs: Observation, policy: Policy) -> FloatArray:
+        """π(a|x, c(a)), (n, |A|): the policy confined to each cluster in turn; 0 where a mask leaves a cluster empty."""
+        out = np.zeros((len(obs), obs.n_actions))
+        allowed = np.ones(out.shape, dtype=bool) if obs.action_mask is None else obs.action_mask
+        for cluster in range(self.n_clusters):
+            members = allowed & (self.assignment == cluster)
+            empty = ~members.any(axis=1, keepdims=True)
+            confined = replace(obs, action_mask=np.where(empty, allowed, members))
+            out += np.where(empty, 0, policy.action_dist(confined))
+        return out
 
     def observation(self, obs: Observation) -> Observation:
-        """The same rounds with clusters for prompts; a cluster is allowed if one of its prompts is."""
-        mask = None if obs.action_mask is None else self.sum_by_cluster(obs.action_mask.astype(float)) > 0
-        return replace(obs, prompts=Prompts.from_embedding(self.centers), action_mask=mask)
+        """The same rounds with clusters for prompts."""
+        return replace(obs, prompts=Prompts.from_embedding(self.centers), action_mask=self.mask(obs))
+
+    def mask(self, obs: Observation) -> BoolArray | None:
+        """(n, K) a cluster is allowed if one of its prompts is; None without a mask."""
+        return None if obs.action_mask is None else self.sum_by_cluster(obs.action_mask.astype(float)) > 0
 
     def inverse_probability_spread(self, dist: FloatArray) -> FloatArray:
         """Standard deviation over clusters of 1/π0(c|x), (n,): how uneven cluster-level importance weights will be;

@@ -7,6 +7,7 @@ from typing import Any
 from agents.reward_models import RewardTraining, fit_action_reward_model
 from prompt_bandits.collecting import collect
 from prompt_bandits.policies import Softmax, Uniform
+from prompt_bandits.rounds import named_generator
 
 
 def published_logging_policy(
@@ -25,8 +26,9 @@ def published_logging_policy(
         env: an id (with its arguments), an environment or a simulator, as for `collect`.
         beta: inverse temperature; at 1 the policy is close to uniform.
         n: uniform rounds.
-        seed: of those rounds; take another for the log itself.
+        seed: of those rounds, which are apart from those that `collect` plays with the same seed.
         training: of the reward model; `RewardTraining.published()` unless given.
     """
-    data = collect(env, Uniform(), n, seed, **kwargs)
+    own_seed = int(named_generator(seed, "published logging policy").integers(2**62))
+    data = collect(env, Uniform(), n, own_seed, **kwargs)
     return Softmax(fit_action_reward_model(data, training or RewardTraining.published(), seed=seed), beta)

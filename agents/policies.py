@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from agents.saved_network import network_from_state, network_state
 from agents.training import torch_seed
 from prompt_bandits.policies import softmax
 from prompt_bandits.protocols import ActionScore, Policy
-from prompt_bandits.types import FloatArray, Observation, Prompts
+from prompt_bandits.types import FloatArray, Observation
 
 _NEVER = -1e30  # a logit that no softmax gives mass to, and that has a finite gradient
 
@@ -77,7 +77,7 @@ class TwoStage:
 
     Args:
         first_stage: a policy over clusters: it sees the cluster centres as its prompts.
-        second_stage: a policy over prompts, restricted to the chosen cluster and renormalised.
+        second_stage: a policy over prompts, asked with all but the cluster's prompts masked.
         clustering: which prompt belongs where.
     """
 
@@ -87,30 +87,30 @@ class TwoStage:
     saved_as: ClassVar[str] = "two_stage"
 
     def action_dist(self, obs: Observation) -> FloatArray:
-        within = self.clustering.within(obs, self.second_stage.action_dist(obs))
+        within = self.clustering.within(obs, self.second_stage)
         first = self.first_stage.action_dist(self.clustering.observation(obs))
         return within * first[:, self.clustering.assignment]
 
 
 @dataclass(frozen=True, eq=False)
-class ClusterValue:
-    """Scores of clusters by what the second stage would earn in each: the reward-based first stage is
-    `Softmax(ClusterValue(...))`.
+class RewardTwoStage:
+    """Two stages, the first by what the second would earn: π1(c|x) ∝ exp(β·Σ_{a∈c} π2(a|x, c)·q̂(x, a)).
 
     Args:
-        second_stage: a policy over prompts.
+        second_stage: a policy over prompts, asked with all but the cluster's prompts masked.
         q_hat: a reward model by action, or the oracle.
         clustering: which prompt belongs where.
-        prompt_embedding: (|A|, d_a), the prompts that the clustering is of; what this score is shown are the centres.
+        beta: inverse temperature of the first stage.
     """
 
     second_stage: Policy
     q_hat: ActionScore
     clustering: Clustering
-    prompt_embedding: FloatArray  # (|A|, d_a)
-    saved_as: ClassVar[str] = "cluster_value"
+    beta: float = 1.0
+    saved_as: ClassVar[str] = "reward_two_stage"
 
-    def scores(self, obs: Observation) -> FloatArray:
-        whole = replace(obs, prompts=Prompts.from_embedding(self.prompt_embedding), action_mask=None)
-        within = self.clustering.within(whole, self.second_stage.action_dist(whole))
-        return self.clustering.sum_by_cluster(within * self.q_hat.scores(whole))
+    def action_dist(self, obs: Observation) -> FloatArray:
+        within = self.clustering.within(obs, self.second_stage)
+        value = self.clustering.sum_by_cluster(within * self.q_hat.scores(obs))
+        first = softmax(self.beta * value.astype(np.float64), self.clustering.mask(obs))
+        return within * first[:, self.clustering.assignment]

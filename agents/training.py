@@ -17,6 +17,8 @@ from prompt_bandits.progress import progress_bar
 from prompt_bandits.protocols import Policy
 from prompt_bandits.rounds import named_generator
 
+_UNFIT = ("Optimizer", "LBFGS", "SparseAdam")  # no optimizer, no single steps, no dense gradients
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -38,7 +40,7 @@ class TrainingConfig:
     patience: int | None = None  # stop after so many logs without a better validation score
 
     def __post_init__(self) -> None:
-        if not isinstance(getattr(torch.optim, self.optimizer, None), type):
+        if not isinstance(getattr(torch.optim, self.optimizer, None), type) or self.optimizer in _UNFIT:
             raise ValueError(f"optimizer: expected the name of a class in torch.optim, got {self.optimizer!r}")
         for name, low in (("steps", 0), ("batch_size", 1), ("log_every", 1)):
             if getattr(self, name) < low:
@@ -67,7 +69,7 @@ class Loss:
 def torch_seed(seed: int, purpose: str) -> Iterator[None]:
     """PyTorch's generator, forked and seeded for `purpose`; outside it stays as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(named_generator(seed, "torch", purpose).integers(2**63)))
+        torch.default_generator.manual_seed(int(named_generator(seed, "torch", purpose).integers(2**63)))
         yield
 
 
@@ -82,7 +84,10 @@ def make_optimizer(module: nn.Module, config: TrainingConfig) -> torch.optim.Opt
         options["weight_decay"] = config.weight_decay
     if "fused" in accepted:
         options["fused"] = True
-    optimizer: torch.optim.Optimizer = cls(module.parameters(), **options)
+    try:
+        optimizer: torch.optim.Optimizer = cls(module.parameters(), **options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"optimizer: {config.optimizer} does not take {options} here: {error}") from error
     return optimizer
 
 

@@ -54,7 +54,8 @@ def sample_many(policy: Policy, obs: Observation, uniform: FloatArray) -> tuple[
         cumulative = np.cumsum(dist, axis=1, dtype=np.float64)
         for column in range(uniform.shape[1]):
             drawn = _invert(cumulative, uniform[rows, column])
-            action[rows, column], probability[rows, column] = drawn, _pick(dist, drawn)
+            action[rows, column] = drawn
+            probability[rows, column] = np.minimum(_pick(dist, drawn) / cumulative[:, -1], 1)
     return action, probability
 
 
@@ -107,18 +108,39 @@ def _pick(dist: FloatArray, action: IntArray) -> FloatArray:
 
 
 def dist_chunks(policy: Policy, obs: Observation) -> Iterator[tuple[slice, FloatArray]]:
-    """`action_dist` a few rows at a time: (rows, (k, |A|)), so that nothing of size n × |A| lives at once."""
+    """`action_dist` a few rows at a time: (rows, (k, |A|)), so that nothing of size n × |A| lives at once.
+
+    Raises:
+        ValueError: it is no distribution.
+    """
     step = max(1, _CELLS // obs.n_actions)
     for begin in range(0, len(obs), step):
         rows = slice(begin, min(begin + step, len(obs)))
-        yield rows, policy.action_dist(obs.take(rows))
+        dist = policy.action_dist(obs.take(rows))
+        check_action_dist(dist, (rows.stop - begin, obs.n_actions))
+        yield rows, dist
+
+
+def check_action_dist(dist: FloatArray, shape: tuple[int, int]) -> None:
+    """Refuses an array that is no distribution over actions.
+
+    Raises:
+        ValueError: another shape, a negative or non-finite number, or rows that do not sum to 1 (within 1e-4).
+    """
+    if dist.shape != shape:
+        raise ValueError(f"action_dist: expected shape {shape}, got {dist.shape}")
+    if not np.isfinite(dist).all() or dist.min() < 0:
+        raise ValueError("action_dist: expected finite, non-negative numbers")
+    worst = float(np.abs(dist.sum(axis=1, dtype=np.float64) - 1).max())
+    if worst > 1e-4:
+        raise ValueError(f"action_dist: expected rows that sum to 1, got one off by {worst:.2g}")
 
 
 def prob(policy: Policy, obs: Observation, action: IntArray) -> FloatArray:
     """π(a_i|x_i) of given actions, (n,)."""
     out = np.empty(len(obs))
     for rows, dist in dist_chunks(policy, obs):
-        out[rows] = _pick(dist, action[rows])
+        out[rows] = np.minimum(_pick(dist, action[rows]), 1)
     return out
 
 

@@ -127,6 +127,8 @@ def _simulate_block(
 
 def _step(env: Any, policy: Policy, n: int, seed: int, start: int, progress: bool) -> BanditDataset:
     """Through the wrappers, a round or a batch of rounds at a time."""
+    if start and simulator_of(env) is None:
+        raise ValueError(f"start: expected 0 for an environment that numbers no rounds, got {start}")
     options = {"round": start} if start else None
     if isinstance(env, VectorEnv):
         recorder: Any = RecordBanditDatasetVector(env, logging_policy=policy)

@@ -23,7 +23,6 @@ from prompt_bandits.render import round_card
 from prompt_bandits.simulator import PromptSimulator
 from prompt_bandits.types import BoolArray, FloatArray, IntArray, Observation
 
-_MAX_SEED = 2**63
 _MASKED = "action: expected a prompt that this round's action_mask allows, got {}"
 
 
@@ -102,7 +101,7 @@ class PromptBanditEnv(BanditInterface, gym.Env[Any, Any]):
         if self.action_mode == "embedding":
             if np.shape(action) != self.action_space.shape or not np.isfinite(action).all():
                 raise ValueError(f"action: expected {self.action_space.shape[0]} finite numbers, got {action!r}")  # type: ignore[index]
-            return int(self._nearest_prompt(np.asarray(action, dtype=np.float32)[None], obs)[0])
+            return int(obs.prompts.nearest(np.asarray(action, dtype=np.float32)[None], obs.action_mask)[0])
         index = action.item() if isinstance(action, (np.ndarray, np.generic)) and action.size == 1 else action
         if type(index) is not int or not 0 <= index < self.simulator.n_actions:
             raise ValueError(f"action: expected an integer in 0 … {self.simulator.n_actions - 1}, got {action!r}")
@@ -204,7 +203,7 @@ class PromptBanditVectorEnv(BanditInterface, VectorEnv[Any, Any, Any]):
         if self.action_mode == "embedding":
             if not np.isfinite(given).all():
                 raise ValueError("actions: expected finite numbers, got NaN or infinity")
-            return self._nearest_prompt(given.astype(np.float32), obs)
+            return obs.prompts.nearest(given.astype(np.float32), obs.action_mask)
         if not np.issubdtype(given.dtype, np.integer):
             raise ValueError(f"actions: expected integers, got {given.dtype}")
         if given.min() < 0 or given.max() >= self.simulator.n_actions:

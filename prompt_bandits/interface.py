@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from prompt_bandits.rounds import Rounds, RoundStream
 from prompt_bandits.simulator import PromptSimulator
-from prompt_bandits.types import Feedback, FloatArray, IntArray, Observation
+from prompt_bandits.types import Feedback, IntArray, Observation
 
 _MAX_SEED = 2**63
 
@@ -64,10 +64,8 @@ class BanditInterface:
         """The stream that the next round comes from, by the seed rule (docs/architecture.md)."""
         if self._stream is None or seed is not None or self._np_random is not self._stream_generator:
             own = self._np_random_seed
-            if own is None or own == -1:  # -1: somebody set np_random by hand
+            if own is None or not 0 <= own < _MAX_SEED:  # np_random set by hand, or made before the first reset
                 own = int(self.np_random.integers(_MAX_SEED))
-            if not 0 <= own < _MAX_SEED:
-                raise ValueError(f"seed: expected 0 … 2**63 − 1, got {own}")
             self._stream = RoundStream(own, self.simulator.scope)
             self._stream_generator = self._np_random
         if options and "round" in options:
@@ -94,18 +92,13 @@ class BanditInterface:
             raise ResetNeeded("step: this round is finished (an episode is one step); call reset() for the next one")
         return self._obs, self._rounds
 
-    def _nearest_prompt(self, point: FloatArray, obs: Observation) -> IntArray:
-        """(n,) the allowed prompt closest to each point (n, d_a)."""
-        distance = np.stack([((self.simulator.prompts.embedding - row) ** 2).sum(axis=1) for row in point])
-        if obs.action_mask is not None:
-            distance[~obs.action_mask] = np.inf
-        return np.asarray(distance.argmin(axis=1))
-
 
 def first_seed(seed: int | None, generator: np.random.Generator | None) -> int | None:
     """The seed to hand to Gymnasium: the first unseeded reset gets one of 63 bits from the system's entropy."""
     if seed is None and generator is None:
-        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
+        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0]) >> 1
+    if seed is not None and not 0 <= seed < _MAX_SEED:
+        raise ValueError(f"seed: expected 0 … 2**63 − 1, got {seed}")
     return None if seed is None else int(seed)
 
 

@@ -20,6 +20,8 @@ Mapped = Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
 """From an environment's observation and info to `context` and, if there are such, the other fields of `Observation`."""
 
 _FROM_INFO = ("user_id", "query_id", "query_text", "action_mask")
+OUTCOME = ("action", "output", "sentence", "expected_reward")
+"""What environments of ours tell of a finished round in `info`."""
 _MOST_ONE_HOT = 10_000
 
 
@@ -98,6 +100,7 @@ def rounds_of(
 
 
 def info_columns(infos: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """The arrays of a vector environment's infos, without masks, nested infos and observations."""
     return {
         name: np.asarray(column)
         for name, column in infos.items()
@@ -105,8 +108,12 @@ def info_columns(infos: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     }
 
 
-def rows_where(mask: NDArray[np.bool_], column: NDArray[Any], other: NDArray[Any] | None) -> NDArray[Any]:
-    """Rows of `column` where the mask is True, of `other` (if there is one) elsewhere."""
-    return (
-        column if other is None or mask.all() else np.where(mask.reshape(-1, *[1] * (column.ndim - 1)), column, other)
-    )
+def merge_rows(kept: Columns, infos: Mapping[str, Any], new: NDArray[np.bool_]) -> Columns:
+    """`kept` with the rows of `infos` where `new` is True and the info has a value (Gymnasium's mask `_name`)."""
+    merged = dict(kept)
+    for name, column in info_columns(infos).items():
+        present = new & np.asarray(infos.get(f"_{name}", True))
+        if name in kept and not present.all():
+            column = np.where(present.reshape(-1, *[1] * (column.ndim - 1)), column, kept[name])
+        merged[name] = column
+    return merged

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from prompt_bandits.acting import check_action_dist
 from prompt_bandits.protocols import GaussianLLM, IntegrableReward, Policy
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.types import ActionValues, Estimate, FloatArray, IntArray, Observation
@@ -25,18 +26,29 @@ def action_value(simulator: PromptSimulator, obs: Observation, action: IntArray,
     exact = _closed_form(simulator, obs, action)
     if exact is not None:
         return ActionValues(exact)
-    sampled = _monte_carlo(simulator, obs, np.asarray(action)[:, None], n_outputs, "values", 0)
+    sampled = _monte_carlo(simulator, obs, np.asarray(action)[:, None], n_outputs, _Draws())
     assert sampled.se is not None
     return ActionValues(sampled.value[:, 0], sampled.se[:, 0])
 
 
-def action_values(simulator: PromptSimulator, obs: Observation, n_outputs: int, start: int = 0) -> ActionValues:
-    """q(x_i, a), (n, |A|); `start` numbers the first row, so that chunks of one whole share no Monte Carlo noise."""
+@dataclass(frozen=True)
+class _Draws:
+    """Where Monte Carlo outputs come from: two purposes share no noise, nor do chunks, numbered by `start`."""
+
+    purpose: str = "values"  # what a policy may look at; judging draws its own
+    seed: int = 0
+    start: int = 0
+
+
+def action_values(
+    simulator: PromptSimulator, obs: Observation, n_outputs: int, draws: _Draws | None = None
+) -> ActionValues:
+    """q(x_i, a), (n, |A|)."""
     exact = _closed_form(simulator, obs, None)
     if exact is not None:
         return ActionValues(exact)
     every = np.broadcast_to(np.arange(simulator.n_actions), (len(obs), simulator.n_actions))
-    return _monte_carlo(simulator, obs, every, n_outputs, "values", start)
+    return _monte_carlo(simulator, obs, every, n_outputs, draws or _Draws())
 
 
 def policy_value(simulator: PromptSimulator, policy: Policy | FloatArray, n: int | None, seed: int) -> Estimate:
@@ -80,7 +92,7 @@ def _closed_form(simulator: PromptSimulator, obs: Observation, action: IntArray 
 
 
 def _monte_carlo(
-    simulator: PromptSimulator, obs: Observation, actions: IntArray, n_outputs: int, purpose: str, start: int
+    simulator: PromptSimulator, obs: Observation, actions: IntArray, n_outputs: int, draws: _Draws
 ) -> ActionValues:
     """Means and standard errors over sampled outputs of actions (n, k)."""
     if n_outputs < 2:
@@ -92,7 +104,8 @@ def _monte_carlo(
     for begin in range(0, n, step):
         rows = np.arange(begin, min(begin + step, n))
         flat = bare.take(np.repeat(rows, k * n_outputs))
-        rounds = Rounds(0, (start + begin) * k * n_outputs, len(flat), f"{simulator.oracle_scope}/{purpose}")
+        first = (draws.start + begin) * k * n_outputs
+        rounds = Rounds(draws.seed, first, len(flat), f"{simulator.oracle_scope}/{draws.purpose}")
         output = simulator.respond(flat, np.repeat(actions[rows].ravel(), n_outputs), rounds)
         drawn = simulator.expected_reward(flat, output).reshape(len(rows), k, n_outputs)
         value[rows], se[rows] = drawn.mean(-1), drawn.std(-1, ddof=1) / np.sqrt(n_outputs)
@@ -103,8 +116,9 @@ def _monte_carlo(
 class _Chunk:
     simulator: PromptSimulator
     obs: Observation
-    start: int
     values: ActionValues  # (k, |A|)
+    start: int
+    seed: int
 
 
 _Reduce: TypeAlias = Callable[[_Chunk], FloatArray]
@@ -122,7 +136,8 @@ def _chunks(simulator: PromptSimulator, n: int, seed: int) -> Iterator[_Chunk]:
     step = max(1, _CELLS // simulator.n_actions)
     for start in range(0, n, step):
         obs = simulator.observe(Rounds(seed, start, min(step, n - start), simulator.oracle_scope))
-        yield _Chunk(simulator, obs, start, action_values(simulator, obs, N_OUTPUTS, start))
+        judged = action_values(simulator, obs, N_OUTPUTS, _Draws("judge", seed, start))
+        yield _Chunk(simulator, obs, judged, start, seed)
 
 
 def _policy_terms(
@@ -138,6 +153,9 @@ def _policy_terms(
         else:
             dist = policy.action_dist(chunk.obs)
             check_action_dist(dist, (len(chunk.obs), simulator.n_actions))
+        mask = chunk.obs.action_mask
+        if mask is not None and dist[~mask].max(initial=0) > 0:
+            raise ValueError("action_dist: expected 0 on masked prompts, got a positive probability")
         return np.asarray(np.einsum("na,na->n", dist, chunk.values.value, dtype=np.float64))
 
     return _terms(simulator, N_CONTEXTS if n is None else n, seed, own, *others)
@@ -151,9 +169,9 @@ def _best(chunk: _Chunk) -> FloatArray:
     allowed = values.value if mask is None else np.where(mask, values.value, -np.inf)
     if values.se is None:
         return np.asarray(allowed.max(axis=1))
-    return _monte_carlo(
-        chunk.simulator, chunk.obs, allowed.argmax(axis=1)[:, None], N_OUTPUTS, "best", chunk.start
-    ).value[:, 0]
+    best = allowed.argmax(axis=1)[:, None]
+    fresh = _Draws("best", chunk.seed, chunk.start)
+    return _monte_carlo(chunk.simulator, chunk.obs, best, N_OUTPUTS, fresh).value[:, 0]
 
 
 def _uniform(chunk: _Chunk) -> FloatArray:
@@ -161,18 +179,3 @@ def _uniform(chunk: _Chunk) -> FloatArray:
     if mask is None:
         return np.asarray(value.mean(axis=1, dtype=np.float64))
     return np.asarray(np.einsum("na,na->n", value, mask, dtype=np.float64) / mask.sum(axis=1))
-
-
-def check_action_dist(dist: FloatArray, shape: tuple[int, int]) -> None:
-    """Refuses an array that is no distribution over actions.
-
-    Raises:
-        ValueError: another shape, a negative or non-finite number, or rows that do not sum to 1 (within 1e-4).
-    """
-    if dist.shape != shape:
-        raise ValueError(f"action_dist: expected shape {shape}, got {dist.shape}")
-    if not np.isfinite(dist).all() or dist.min() < 0:
-        raise ValueError("action_dist: expected finite, non-negative numbers")
-    worst = float(np.abs(dist.sum(axis=1, dtype=np.float64) - 1).max())
-    if worst > 1e-4:
-        raise ValueError(f"action_dist: expected rows that sum to 1, got one off by {worst:.2g}")

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
@@ -43,6 +42,8 @@ class RowBuffer:
         """
         for one in np.unique(seed):
             ids = round_id[seed == one]
+            if len(np.unique(ids)) < len(ids):
+                raise ValueError(f"round: seed {one} has a round twice in one step: {ids.tolist()}")
             if ids.min() > self._highest.get(int(one), -1):
                 continue
             known = [rows.round_id[rows.seed == one] for rows in self._rows()]
@@ -67,11 +68,7 @@ class RowBuffer:
                 raise ValueError(
                     f"propensity: {had} so far, {has} in the last row; annotate(propensity=...) every row or none"
                 )
-            if set(first.extras) != set(self._pending.extras):
-                raise ValueError(
-                    f"extras: expected {sorted(first.extras)} as in the rows so far, "
-                    f"the last one has {sorted(self._pending.extras)}; annotate it"
-                )
+            _refuse_other_extras(first.extras, self._pending.extras)
         self._closed.append(self._pending)
         self._pending = None
 
@@ -118,14 +115,32 @@ class RowBuffer:
         return self._closed if self._pending is None else [*self._closed, self._pending]
 
 
+def _refuse_other_extras(first: Mapping[str, NDArray[Any]], last: Mapping[str, NDArray[Any]]) -> None:
+    if set(first) != set(last):
+        raise ValueError(
+            f"extras: expected {sorted(first)} as in the rows so far, the last one has {sorted(last)}; annotate it"
+        )
+    for name, column in first.items():
+        same_kind = (column.dtype == object) == (last[name].dtype == object)
+        if not same_kind or column.shape[1:] != last[name].shape[1:]:
+            expected = f"{'texts' if column.dtype == object else 'numbers'} of shape {column.shape[1:]}"
+            got = f"{'texts' if last[name].dtype == object else 'numbers'} of shape {last[name].shape[1:]}"
+            raise ValueError(f"{name}: expected {expected} as in the rows so far, got {got}; annotate it again")
+
+
 def _column(name: str, value: Any, n: int) -> NDArray[Any]:
-    column = np.asarray(value)
-    if column.ndim == 0 or (n == 1 and len(column) != 1):
-        column = column[None]
-    if column.dtype.kind in "US":
+    """Numbers or texts, (n,) or (n, d)."""
+    try:
+        column = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected numbers or texts of one shape, got {value!r}") from error
+    if column.dtype.kind == "U":
         column = column.astype(object)
-    if len(column) != n:
-        raise ValueError(f"{name}: expected {n} values, one a row, got {len(column)}")
+    is_text = column.dtype == object and column.ndim == 1 and all(isinstance(item, str) for item in column)
+    if not is_text and (column.dtype.kind not in "biuf" or column.ndim > 2):
+        raise ValueError(f"{name}: expected numbers or texts, got {value!r}")
+    if column.ndim == 0 or len(column) != n:
+        raise ValueError(f"{name}: expected {n} values, one a row, got {1 if column.ndim == 0 else len(column)}")
     return column
 
 
@@ -140,7 +155,6 @@ def make_rows(
     spec: Any,
 ) -> BanditDataset:
     """Finished rounds as rows; `info` holds batched values."""
-    output = Output(_info_column(info, "output"), _info_column(info, "sentence"))
     oracle = (
         {"expected_reward": np.asarray(info["expected_reward"], dtype=np.float64)} if "expected_reward" in info else {}
     )
@@ -149,7 +163,7 @@ def make_rows(
         action=action,
         reward=np.asarray(reward, dtype=np.float64),
         propensity=propensity,
-        output=None if output.embedding is None and output.text is None else output,
+        output=Output.or_none(_info_column(info, "output"), _info_column(info, "sentence")),
         seed=keys[0],
         round_id=keys[1],
         policies=() if policy is None else (policy,),
@@ -173,18 +187,34 @@ class ThirdPartyKeys:
         self.next_id = np.zeros(n, dtype=np.int64)
         self._started = False
 
-    def reset(self, env: gym.Env[Any, Any] | Any, seed: int | None) -> None:
-        """A seeded reset starts the count anew; the first unseeded one takes the environment's own seed."""
+    def reset(self, env: Any, seed: Any, new: NDArray[np.bool_]) -> None:
+        """A seeded reset starts the count of the rounds at `new` places anew; the first unseeded one takes the
+        environment's own seed. Place i has seed + i, or its own of a list.
+        """
         if seed is None and self._started:
             return
-        own = seed if seed is not None else env.unwrapped.np_random_seed
-        base = own[0] if isinstance(own, tuple) else own
-        self.seed = (int(base) % 2**62) + np.arange(len(self.seed), dtype=np.int64)
-        self.next_id[:] = 0
+        own = env.unwrapped.np_random_seed if seed is None else seed
+        if isinstance(own, (list, tuple)):
+            inside = env.unwrapped.np_random_seed if None in own else own
+            seeds = [int(s if s is not None else inside[i]) for i, s in enumerate(own)]
+        else:
+            seeds = [int(own) + i for i in range(len(self.seed))]
+        self.seed[new] = np.array([s % 2**62 for s in seeds])[new]
+        self.next_id[new] = 0
         self._started = True
 
     def current(self) -> tuple[IntArray, IntArray]:
         return self.seed.copy(), self.next_id.copy()
+
+
+_DTYPES: dict[str, Any] = {
+    "context": np.float32,
+    "query": np.float32,
+    "user_id": np.int64,
+    "query_id": np.int64,
+    "query_text": object,
+    "action_mask": bool,
+}
 
 
 class Recorder:
@@ -214,7 +244,8 @@ class Recorder:
 
     def opened(self, columns: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> None:
         """New rounds are open for action."""
-        self.obs = Observation(prompts=self.prompts, **columns)
+        casts = {name: np.asarray(column, dtype=_DTYPES.get(name)) for name, column in columns.items()}
+        self.obs = Observation(prompts=self.prompts, **casts)
         if "round_id" in info and "seed" in info:
             self.keys = (
                 np.array(info["seed"], dtype=np.int64, ndmin=1),
@@ -225,6 +256,8 @@ class Recorder:
 
     def ready(self, open_rows: IntArray) -> Observation:
         """The open rounds, after everything that may refuse to record them."""
+        if self._saved:
+            raise ValueError("step: this recorder is closed; what it would record now would not be kept")
         if self.obs is None:
             raise ResetNeeded("step: no open round; call reset() first")
         self.rows.settle()
@@ -258,15 +291,35 @@ class Recorder:
             )
         return propensity
 
+    def index_of(self, open_rows: IntArray, action: Any) -> IntArray:
+        """Which prompts are meant by what is about to be handed to the environment for the open rounds."""
+        if not self.by_embedding:
+            return np.asarray(action)
+        point = np.asarray(action, dtype=np.float32)
+        if self.obs is None or point.shape != (len(open_rows), self.prompts.embedding.shape[1]):
+            return np.zeros(len(open_rows), dtype=np.int64)  # the environment says what is wrong with it
+        mask = self.obs.action_mask
+        return self.prompts.nearest(point, None if mask is None else mask[open_rows])
+
     def played(
         self, open_rows: IntArray, action: IntArray, propensity: FloatArray | None, reward: Any, info: Mapping[str, Any]
     ) -> None:
-        """The open rounds are finished; `info` holds their values, batched."""
+        """The open rounds are finished; `info` holds their values, batched, and the prompts taken if it knows them.
+
+        Raises:
+            ValueError: with a logging policy, the environment took other prompts than were meant. Nothing is recorded.
+        """
         assert self.obs is not None
+        taken = np.asarray(info.get("action", action)).astype(np.int64)
+        if self.policy is not None and not np.array_equal(taken, action):
+            row = int((taken != action).argmax())
+            raise ValueError(
+                f"action: {action[row]} was chosen but the environment took {taken[row]}; with a wrapper that changes "
+                "actions, or prompts of equal embeddings, record without logging_policy and annotate the propensity"
+            )
         keys = self.keys[0][open_rows], self.keys[1][open_rows]
-        self.rows.put(
-            make_rows(self.obs.take(open_rows), action, reward, propensity, info, keys, self.policy, self.spec)
-        )
+        obs = self.obs.take(open_rows)
+        self.rows.put(make_rows(obs, taken, reward, propensity, info, keys, self.policy, self.spec))
         self.third_party.next_id[open_rows] += 1
 
     def points(self, action: IntArray) -> Any:
@@ -280,3 +333,22 @@ class Recorder:
         if data is not None and self.path is not None:
             data.save(self.path)
         self._saved = True
+
+
+class RecordingMixin:
+    """What users call on either wrapper."""
+
+    _recorder: Recorder
+
+    @property
+    def n_recorded(self) -> int:
+        """How many rows there are so far."""
+        return len(self._recorder.rows)
+
+    def dataset(self) -> BanditDataset:
+        """The rows so far.
+
+        Raises:
+            ValueError: there are none.
+        """
+        return self._recorder.rows.dataset()

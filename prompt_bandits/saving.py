@@ -74,6 +74,19 @@ def load(folder: str | Path) -> Any:
         raise ValueError(f"{folder}: damaged policy files: {error!r}") from error
 
 
+def to_json(thing: Any) -> Any:
+    """A savable thing without arrays as JSON values.
+
+    Raises:
+        TypeError: it holds arrays, or as `save`.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    values = _encode(thing, "", arrays)
+    if arrays:
+        raise TypeError(f"{type(thing).__name__}: expected plain values only, got arrays {sorted(arrays)}")
+    return values
+
+
 def fingerprint(thing: Any) -> str:
     """A short id of the content: equal for equal state, in any process.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from prompt_bandits import oracle
 from prompt_bandits.protocols import ContextQuerySource, FrozenLLM, Policy, RewardModel, RewardNoise
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.types import ActionValues, Estimate, Feedback, FloatArray, IntArray, Observation, Output, Prompts
+
+PARTS = ("source", "prompts", "llm", "reward_model", "reward_noise")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class BernoulliNoise:
     """Binary rewards: r ~ Bernoulli(expected); the reward model gives probabilities."""
 
     def sample(self, expected: FloatArray, rounds: Rounds) -> FloatArray:
+        if not (expected.min(initial=0) >= 0 and expected.max(initial=0) <= 1):
+            raise ValueError(
+                f"expected reward: expected probabilities, got {expected.min():.3g} … {expected.max():.3g}"
+            )
         return (rounds.uniform("reward") < expected).astype(float)
 
 
@@ -50,7 +56,9 @@ class PromptSimulator:
         reward_model: the mean reward given the output.
         reward_noise: what is observed of it.
         split: `"train"` or `"test"`; names the streams that the rounds of this simulator belong to.
-        recipe: plain values that rebuild all of it, where such exist.
+
+    Attributes:
+        recipe: plain values that rebuild all of it, where `from_recipe` made it so; a copy with another part has none.
     """
 
     source: ContextQuerySource
@@ -59,7 +67,14 @@ class PromptSimulator:
     reward_model: RewardModel
     reward_noise: RewardNoise = field(default_factory=GaussianNoise)
     split: str = "train"
-    recipe: Recipe | None = None
+    recipe: Recipe | None = field(default=None, init=False)
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe, **parts: Any) -> PromptSimulator:
+        """The simulator of these parts, which are what `recipe.build()` makes."""
+        simulator = cls(**parts)
+        object.__setattr__(simulator, "recipe", recipe)
+        return simulator
 
     @property
     def n_actions(self) -> int:
@@ -124,7 +139,7 @@ class PromptSimulator:
         return oracle.policy_value(self, policy, n, seed)
 
     def optimal_value(self, n: int = oracle.N_CONTEXTS, seed: int = 0) -> Estimate:
-        """The value of the best prompt for each context."""
+        """The value of the best prompt for each context; a lower bound where the oracle is Monte Carlo."""
         return oracle.optimal_value(self, n, seed)
 
     def uniform_value(self, n: int = oracle.N_CONTEXTS, seed: int = 0) -> Estimate:

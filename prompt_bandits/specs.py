@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
+from prompt_bandits import saving
 from prompt_bandits.mapping import simulator_of
-from prompt_bandits.simulator import PromptSimulator
+from prompt_bandits.simulator import PARTS, PromptSimulator
 
 _VECTOR_KWARGS = ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers")
 
@@ -31,30 +32,42 @@ def stored_spec(env: Any) -> dict[str, Any]:
 
 def single_spec(spec: EnvSpec) -> EnvSpec:
     """The spec of one environment, without wrappers, from that of a wrapped or vector one."""
-    kwargs = {name: value for name, value in spec.kwargs.items() if name not in _VECTOR_KWARGS}
+    kwargs = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in spec.kwargs.items()
+        if name not in _VECTOR_KWARGS
+    }
     return replace(spec, kwargs=kwargs, additional_wrappers=(), disable_env_checker=False)
 
 
 def simulator_spec(simulator: PromptSimulator) -> dict[str, Any]:
-    """What is known of a simulator that no id names."""
-    parts = {
-        name: part_fingerprint(getattr(simulator, name))
-        for name in ("source", "prompts", "llm", "reward_model", "reward_noise")
-    }
+    """What is known of a simulator that no id names: the values that rebuild it, else its parts by fingerprint."""
+    if simulator.recipe is not None:
+        return {"id": None, "recipe": saving.to_json(simulator.recipe)}
+    parts = {name: part_fingerprint(getattr(simulator, name)) for name in PARTS}
     return {"id": None, "split": simulator.split, "parts": parts}
 
 
 def part_fingerprint(part: Any) -> str:
-    """The class of a part and a hash of its plain values and arrays."""
-    digest = sha256()
-    for name, value in sorted(vars(part).items()) if hasattr(part, "__dict__") else []:
-        if isinstance(value, np.ndarray):
-            digest.update(
-                f"{name} {value.dtype} {value.shape}".encode()
-                + (value.tobytes() if value.dtype != object else repr(value.tolist()).encode())
-            )
-        elif isinstance(value, (bool, int, float, str)) and not name.startswith("_"):
-            digest.update(f"{name}={value!r}".encode())
-        elif hasattr(value, "__dict__") and not name.startswith("_") and not callable(value):
-            digest.update(f"{name}={part_fingerprint(value)}".encode())
-    return f"{type(part).__module__}.{type(part).__qualname__}:{digest.hexdigest()[:16]}"
+    """The class of a part and a hash of its attributes: values, arrays, functions by name, and objects by theirs."""
+    return f"{type(part).__module__}.{type(part).__qualname__}:{sha256(_content(part, 0).encode()).hexdigest()[:16]}"
+
+
+_DEEPEST = 5
+
+
+def _content(value: Any, depth: int) -> str:
+    if isinstance(value, np.ndarray):
+        content = repr(value.tolist()).encode() if value.dtype == object else np.ascontiguousarray(value).tobytes()
+        return f"{value.dtype} {value.shape} {sha256(content).hexdigest()}"
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic)):
+        return repr(value)
+    if depth >= _DEEPEST:
+        return type(value).__qualname__
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_content(item, depth + 1) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {_content(item, depth + 1)}' for key, item in value.items())}}}"
+    name = getattr(value, "__qualname__", type(value).__qualname__)
+    public = {k: v for k, v in getattr(value, "__dict__", {}).items() if not k.startswith("_")}
+    return name if isinstance(value, type) or not public else f"{name}{_content(public, depth)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prompt_bandits.oracle import check_action_dist
+from prompt_bandits.acting import check_action_dist
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.types import FloatArray, Observation, Output
 
@@ -83,8 +83,9 @@ def _generate(
         raise ValueError("llm.generate: expected an output with an embedding or a text, got neither")
     for name in ("embedding", "text"):
         column = getattr(output, name)
-        if column is not None and len(column) != len(obs):
-            raise ValueError(f"llm.generate: expected {len(obs)} rows of {name}, got {len(column)}")
+        if column is not None and (not isinstance(column, np.ndarray) or len(column) != len(obs)):
+            got = f"{len(column)} rows of {type(column).__name__}"
+            raise ValueError(f"llm.generate: expected {name} as an array of {len(obs)} rows, got {got}")
     return output
 
 
@@ -98,6 +99,9 @@ def _reward(simulator: PromptSimulator, obs: Observation, output: Output, rounds
         ) from error
     if np.shape(expected) != (len(obs),):
         raise ValueError(f"reward_model.expected: expected shape ({len(obs)},), got {np.shape(expected)}")
-    reward = simulator.reward_noise.sample(expected, rounds)
+    try:
+        reward = simulator.reward_noise.sample(expected, rounds)
+    except ValueError as error:
+        raise ValueError(f"reward_noise.sample: fails for what reward_model.expected gives: {error}") from error
     if np.shape(reward) != (len(obs),):
         raise ValueError(f"reward_noise.sample: expected shape ({len(obs)},), got {np.shape(reward)}")

@@ -101,6 +101,11 @@ class Prompts:
         """`n` prompts of which nothing is known but their id."""
         return cls.from_embedding(np.eye(n, dtype=np.float32))
 
+    def nearest(self, point: FloatArray, mask: BoolArray | None = None) -> IntArray:
+        """(n,) the prompt nearest to each point (n, d_a), of those that `mask` (n, |A|) allows; the first of equals."""
+        distance = np.stack([((self.embedding - row) ** 2).sum(axis=1) for row in point])
+        return np.asarray((distance if mask is None else np.where(mask, distance, np.inf)).argmin(axis=1))
+
     def same_as(self, other: Prompts) -> bool:
         """Whether both tables hold the same ids, features and texts."""
         return self is other or (
@@ -145,6 +150,11 @@ class Output(Rows):
     text: TextArray | None = None  # (n,) the sentence s
 
     row_fields: ClassVar[tuple[str, ...]] = ("embedding", "text")
+
+    @classmethod
+    def or_none(cls, embedding: FloatArray | None, text: TextArray | None) -> Output | None:
+        """An output, or None where there is neither."""
+        return None if embedding is None and text is None else cls(embedding, text)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,15 +12,14 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
-from prompt_bandits.datasets.dataset import BanditDataset
-from prompt_bandits.mapping import Mapped, info_columns, observation_columns, rows_where, single_columns
+from prompt_bandits.mapping import OUTCOME, Mapped, info_columns, merge_rows, observation_columns, single_columns
 from prompt_bandits.protocols import Policy
-from prompt_bandits.recording import Recorder
+from prompt_bandits.recording import Recorder, RecordingMixin
 from prompt_bandits.specs import single_spec
 from prompt_bandits.types import FloatArray, IntArray, Prompts
 
 
-class RecordBanditDataset(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+class RecordBanditDataset(RecordingMixin, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Records every round that is played; `dataset()` gives the rows, `close()` writes them to `path`.
 
     With a `logging_policy`, `act()` draws an action from it and steps, and the propensity is the one it drew with;
@@ -54,18 +53,17 @@ class RecordBanditDataset(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         gym.Wrapper.__init__(self, env)
         self._recorder = Recorder(env, env.action_space, 1, path, logging_policy, prompts)
         self._mapping = mapping
+        self._info: dict[str, Any] = {}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         obs, info = self.env.reset(seed=seed, options=options)
-        self._recorder.third_party.reset(self.env, seed)
+        self._recorder.third_party.reset(self.env, seed, np.ones(1, dtype=bool))
+        self._info = {}
         self._open(obs, info)
         return obs, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        if self._recorder.by_embedding:
-            self._recorder.ready(_ONE)
-            return self._play(action, None, None)
-        index = np.asarray(action).reshape(1)
+        index = self._recorder.index_of(_ONE, np.asarray(action)[None]).reshape(1)
         return self._play(action, index, self._recorder.propensity_of(_ONE, index))
 
     def act(self) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -75,17 +73,13 @@ class RecordBanditDataset(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         return self._play(action if self._recorder.by_embedding else int(action), index, propensity)
 
     def annotate(self, propensity: float | None = None, **extras: Any) -> None:
-        """Tells the propensity of the round just played, and extra columns (group, session, time, anything)."""
-        self._recorder.rows.annotate(propensity, **extras)
+        """Tells the propensity of the round just played, and extra columns (group, session, time, anything).
 
-    @property
-    def n_recorded(self) -> int:
-        """How many rows there are so far."""
-        return len(self._recorder.rows)
-
-    def dataset(self) -> BanditDataset:
-        """The rows so far."""
-        return self._recorder.rows.dataset()
+        Raises:
+            ValueError: no round is pending, or a value is no number, text or vector of numbers.
+        """
+        columns = {name: [value] for name, value in extras.items()}
+        self._recorder.rows.annotate(None if propensity is None else [propensity], **columns)
 
     def close(self) -> None:
         """Writes the rows to `path`, if there is one, and closes the environment."""
@@ -95,42 +89,36 @@ class RecordBanditDataset(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
             super().close()
 
     def _open(self, obs: Any, info: Mapping[str, Any]) -> None:
+        """The round is open; infos that came at the reset only hold for the whole episode."""
         recorder = self._recorder
+        self._info = {**self._info, **info}
         if self._mapping is None:
-            columns = single_columns(self.env.observation_space, recorder.simulator, obs, info)
+            columns = single_columns(self.env.observation_space, recorder.simulator, obs, self._info)
         else:
-            columns = {name: np.asarray(value)[None] for name, value in self._mapping(obs, info).items()}
+            columns = {name: np.asarray(value)[None] for name, value in self._mapping(obs, self._info).items()}
         recorder.opened(columns, info)
 
     def _play(
-        self, action: Any, index: IntArray | None, propensity: FloatArray | None
+        self, action: Any, index: IntArray, propensity: FloatArray | None
     ) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         recorder = self._recorder
-        obs, reward, terminated, truncated, info = self.env.step(action)
-        taken = np.array([info["action"]]) if "action" in info else index
-        if taken is None:
-            raise ValueError(
-                "info: expected the index of the prompt taken under 'action' in an environment with continuous actions"
-            )
-        if (
-            propensity is None and recorder.policy is not None
-        ):  # a point in embedding space: known only once it is played
-            propensity = recorder.propensity_of(_ONE, taken)
-        recorder.played(
-            _ONE, taken, propensity, [reward], {name: np.asarray([info[name]]) for name in _OUTCOME if name in info}
-        )
+        result = self.env.step(action)
+        obs, reward, terminated, truncated, info = result
+        outcome = {name: np.asarray([info[name]]) for name in OUTCOME if name in info}
+        recorder.played(_ONE, index, propensity, [reward], outcome)
         if terminated or truncated:
             recorder.obs = None
         else:
             self._open(obs, info)
-        return obs, reward, terminated, truncated, info
+        return result
 
 
 _ONE: IntArray = np.zeros(1, dtype=np.int64)
-_OUTCOME = ("output", "sentence", "expected_reward")
 
 
-class RecordBanditDatasetVector(VectorWrapper[Any, Any, Any], RecordConstructorArgs):
+class RecordBanditDatasetVector(
+    RecordingMixin, VectorWrapper, RecordConstructorArgs
+):  # not subscripted: generic only in newer Gymnasium
     """`RecordBanditDataset` for vector environments of any autoreset mode.
 
     Dummy steps of `AutoresetMode.NEXT_STEP`, which play no round, are never recorded. `annotate` takes one value a
@@ -165,19 +153,18 @@ class RecordBanditDatasetVector(VectorWrapper[Any, Any, Any], RecordConstructorA
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         mask = None if options is None else options.get("reset_mask")
+        new = np.ones(self.num_envs, dtype=bool) if mask is None else np.array(mask, dtype=bool)
         obs, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
-        self._recorder.third_party.reset(self.env, seed if isinstance(seed, int) else None)
-        self._playing = np.ones(self.num_envs, dtype=bool) if mask is None else self._playing | mask
-        self._info = {}
-        self._open(obs, infos, np.ones(self.num_envs, dtype=bool) if mask is None else mask)
+        self._recorder.third_party.reset(self.env, seed, new)
+        self._playing |= new
+        self._info = {} if mask is None else self._info
+        self._open(obs, infos, new)
         return obs, infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         rows = np.flatnonzero(self._playing)
-        if self._recorder.by_embedding:
-            self._recorder.ready(rows)
-            return self._play(actions, None, None)
-        index = np.asarray(actions)[rows]
+        given = np.asarray(actions)
+        index = self._recorder.index_of(rows, given[rows] if len(given) == self.num_envs else given)
         return self._play(actions, index, self._recorder.propensity_of(rows, index))
 
     def act(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -189,17 +176,12 @@ class RecordBanditDatasetVector(VectorWrapper[Any, Any, Any], RecordConstructorA
         return self._play(self._recorder.points(actions), index, propensity)
 
     def annotate(self, propensity: Any = None, **extras: Any) -> None:
-        """Tells the propensities of the rounds just played, and extra columns, one value a recorded row."""
+        """Tells the propensities of the rounds just played, and extra columns, one value a recorded row.
+
+        Raises:
+            ValueError: no rounds are pending, or values that are no numbers or texts, one a row.
+        """
         self._recorder.rows.annotate(propensity, **extras)
-
-    @property
-    def n_recorded(self) -> int:
-        """How many rows there are so far."""
-        return len(self._recorder.rows)
-
-    def dataset(self) -> BanditDataset:
-        """The rows so far."""
-        return self._recorder.rows.dataset()
 
     def close(self, **kwargs: Any) -> None:
         """Writes the rows to `path`, if there is one, and closes the environments."""
@@ -209,19 +191,17 @@ class RecordBanditDatasetVector(VectorWrapper[Any, Any, Any], RecordConstructorA
             super().close(**kwargs)
 
     def _open(self, obs: Any, infos: Mapping[str, Any], new: NDArray[np.bool_]) -> None:
-        """Rounds at the positions `new` are open; infos of a partial reset have their values in those rows only."""
-        for name, column in info_columns(infos).items():
-            kept = self._info.get(name)
-            self._info[name] = rows_where(new, column, kept)
+        """Rounds at the places `new` are open; infos that came at a reset only hold for the whole episode."""
+        self._info = merge_rows(self._info, infos, new)
         columns = (
             observation_columns(self.env.single_observation_space, self._recorder.simulator, obs, self._info)
             if self._mapping is None
-            else {name: np.asarray(value) for name, value in self._mapping(obs, self._info).items()}
+            else self._mapping(obs, self._info)
         )
         self._recorder.opened(columns, self._info)
 
     def _play(
-        self, actions: Any, index: IntArray | None, propensity: FloatArray | None
+        self, actions: Any, index: IntArray, propensity: FloatArray | None
     ) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         rows = np.flatnonzero(self._playing)
         result = self.env.step(actions)
@@ -229,15 +209,8 @@ class RecordBanditDatasetVector(VectorWrapper[Any, Any, Any], RecordConstructorA
         done = np.logical_or(terminated, truncated)
         if len(rows):
             finished = self._finished(infos, done)
-            taken = finished["action"][rows].astype(np.int64) if "action" in finished else index
-            if taken is None:
-                raise ValueError(
-                    "info: expected the prompts taken under 'action' in environments with continuous actions"
-                )
-            if propensity is None and self._recorder.policy is not None:
-                propensity = self._recorder.propensity_of(rows, taken)
-            outcome = {name: finished[name][rows] for name in _OUTCOME if name in finished}
-            self._recorder.played(rows, taken, propensity, np.asarray(reward)[rows], outcome)
+            outcome = {name: finished[name][rows] for name in OUTCOME if name in finished}
+            self._recorder.played(rows, index, propensity, np.asarray(reward)[rows], outcome)
         if self._mode == AutoresetMode.SAME_STEP:
             self._open(obs, infos, np.ones(self.num_envs, dtype=bool))
         else:  # a finished round's place is empty until the next step (a dummy one) or the next reset
@@ -249,16 +222,18 @@ class RecordBanditDatasetVector(VectorWrapper[Any, Any, Any], RecordConstructorA
         """The infos of the rounds just played: under "final_info" where the mode moved on to new rounds already."""
         if self._mode != AutoresetMode.SAME_STEP or not done.any():
             return info_columns(infos)
-        final, going_on = info_columns(infos["final_info"]), info_columns(infos)
-        return {name: rows_where(done, column, going_on.get(name)) for name, column in final.items()}
+        return merge_rows(info_columns(infos), infos["final_info"], done)
 
 
 def _first_of(env: VectorEnv[Any, Any, Any]) -> Any:
-    """Where simulator and spec are to be found: the native vector environment, the first of the sync ones, or
-    (async ones live elsewhere) a new one.
+    """Where simulator and spec are to be found: the native vector environment, the first of the sync ones, or, since
+    async ones live in other processes, a new one of ours by the same spec.
     """
     bare = env.unwrapped
-    if isinstance(bare, AsyncVectorEnv) and bare.spec is not None:
-        return gym.make(single_spec(bare.spec))
+    if isinstance(bare, AsyncVectorEnv):
+        spec = bare.get_attr("spec")[0]
+        if spec is not None and str(spec.entry_point).startswith("prompt_bandits."):
+            return gym.make(single_spec(spec))
+        return bare
     envs = getattr(bare, "envs", None)
     return envs[0] if envs else bare

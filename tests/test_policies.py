@@ -97,13 +97,31 @@ def test_a_zero_probability_is_never_drawn_at_the_edges() -> None:
 def test_a_row_that_sums_to_a_little_less_than_one_is_drawn_against_its_own_total() -> None:
     class Short:
         def action_dist(self, obs):
-            return np.tile(np.array([0.3, 0.2, 0.0], np.float32), (len(obs), 1))
+            return np.tile(np.array([0.59996, 0.39999, 0.0]), (len(obs), 1))
 
     class Last:
         def uniform(self, name, width=None):
             return np.array([1 - 2**-53])
 
-    assert act(Short(), rounds_like(1, 3), Last())[0].tolist() == [1]
+    action, propensity = act(Short(), rounds_like(1, 3), Last())
+    assert action.tolist() == [1]
+    np.testing.assert_allclose(propensity, 0.39999 / 0.99995, rtol=1e-12)
+
+
+@pytest.mark.parametrize("row", [[0.5, 0.0], [-0.2, 1.2], [0.0, 0.0], [np.nan, 1.0]])
+def test_what_is_no_distribution_is_not_drawn_from(row) -> None:
+    class Wrong:
+        def action_dist(self, obs):
+            return np.tile(row, (len(obs), 1))
+
+    with pytest.raises(ValueError, match="action_dist: expected"):
+        act(Wrong(), rounds_like(3, 2), Rounds(0, 0, 3))
+
+
+def test_propensities_never_exceed_one() -> None:
+    greedy = EpsilonGreedy(Logits(VALUES))
+    _, propensity = act(Mixture([greedy] * 3, (0.7, 0.2, 0.1)), rounds_like(5), Rounds(0, 0, 5))
+    assert propensity.tolist() == [1.0] * 5
 
 
 def test_draws_are_unbiased_at_a_hundred_thousand_actions() -> None:

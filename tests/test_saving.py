@@ -12,7 +12,7 @@ import pytest
 import prompt_bandits
 from agents.clustering import kmeans
 from agents.density import DensityModel
-from agents.policies import ClusterValue, NeuralPolicy, TwoStage
+from agents.policies import NeuralPolicy, RewardTwoStage, TwoStage
 from agents.reward_models import ActionRewardModel
 from prompt_bandits.policies import EpsilonGreedy, Logits, Mixture, OracleScore, Restricted, Softmax, Uniform
 from prompt_bandits.saving import fingerprint, register_saved
@@ -32,10 +32,8 @@ def clustering():
     return kmeans(OBS.prompts.embedding, 3)
 
 
-def value_first() -> TwoStage:
-    second = EpsilonGreedy(OracleScore(SIMULATOR))
-    first = ClusterValue(second, OracleScore(SIMULATOR), clustering(), OBS.prompts.embedding)
-    return TwoStage(Softmax(first, 5.0), second, clustering())
+def reward_two_stage() -> RewardTwoStage:
+    return RewardTwoStage(EpsilonGreedy(OracleScore(SIMULATOR)), OracleScore(SIMULATOR), clustering(), 5.0)
 
 
 POLICIES = {
@@ -48,7 +46,8 @@ POLICIES = {
     "mlp": lambda: neural("mlp"),
     "scorer": lambda: neural("scorer"),
     "pairwise": lambda: neural("pairwise"),
-    "two stage": value_first,
+    "two stage": lambda: TwoStage(Uniform(), EpsilonGreedy(OracleScore(SIMULATOR)), clustering()),
+    "two stages by reward": reward_two_stage,
 }
 
 

@@ -11,6 +11,7 @@ from scipy.stats import norm
 from prompt_bandits import collect
 from prompt_bandits.policies import Uniform
 from prompt_bandits.rounds import Rounds
+from prompt_bandits.simulator import BernoulliNoise
 from prompt_bandits.synthetic import (
     BilinearReward,
     GaussianContexts,
@@ -260,6 +261,9 @@ def test_world_seeds_make_other_worlds_and_the_same_one_again() -> None:
         ({"reward_type": "ordinal"}, "reward_type: expected one of continuous, binary"),
         ({"n_relevant": 9}, "n_relevant: expected an integer in 1 … 5, got 9"),
         ({"split": "dev"}, "split: expected one of train, test"),
+        ({"output_gain": float("nan")}, "output_gain: expected a finite number, got nan"),
+        ({"reward_std": "1"}, "reward_std: expected a finite number >= 0, got '1'"),
+        ({"n_confounded": 1.5}, "n_confounded: expected an integer in 0 … 5, got 1.5"),
     ],
 )
 def test_wrong_values_are_named(kwargs, message) -> None:
@@ -270,11 +274,11 @@ def test_wrong_values_are_named(kwargs, message) -> None:
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"reward_std": -1.0}, "reward_std: expected >= 0"),
+        ({"reward_std": -1.0}, "reward_std: expected a finite number >= 0, got -1.0"),
         ({"output_noise": -1.0}, "output_noise"),
         ({"mask_rate": 1.0}, r"mask_rate: expected in \[0, 1\)"),
-        ({"n_confounded": 6}, "n_confounded: expected 0 … 5, got 6"),
-        ({"prompts": "mixture", "n_clusters": 5000}, "n_clusters: expected 1 … 1000"),
+        ({"n_confounded": 6}, "n_confounded: expected an integer in 0 … 5, got 6"),
+        ({"prompts": "mixture", "n_clusters": 5000}, "n_clusters: expected an integer in 1 … 1000, got 5000"),
         ({"covariance": [[1.0]]}, "covariance: expected shape"),
     ],
 )
@@ -331,6 +335,7 @@ def test_custom_parts_take_their_place_and_the_oracle_says_its_error() -> None:
         ),
         ({"prompts": Prompts.one_hot(3)}, "prompts.embedding: expected 5 dimensions, got 3"),
         ({"source": GaussianContexts(np.eye(4), 2)}, "llm.generate: fails"),
+        ({"reward_noise": BernoulliNoise()}, "reward_noise.sample: fails for what reward_model.expected gives"),
     ],
 )
 def test_custom_parts_that_do_not_fit_are_named(parts, message) -> None:

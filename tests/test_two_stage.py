@@ -9,8 +9,8 @@ import pytest
 from scipy.special import softmax as scipy_softmax
 
 from agents.clustering import Clustering, kmeans
-from agents.policies import ClusterValue, NeuralPolicy, TwoStage
-from prompt_bandits.policies import EpsilonGreedy, Logits, Softmax, Uniform
+from agents.policies import NeuralPolicy, RewardTwoStage, TwoStage
+from prompt_bandits.policies import EpsilonGreedy, Logits, OracleScore, Softmax, Uniform
 from prompt_bandits.synthetic import SyntheticConfig
 from prompt_bandits.testing import check_policy
 from prompt_bandits.types import Observation, Prompts
@@ -27,23 +27,28 @@ def test_two_stages_by_hand() -> None:
     np.testing.assert_allclose(TwoStage(first, second, CLUSTERS).action_dist(OBS), [expected, expected])
 
 
-def test_a_greedy_second_stage_puts_each_clusters_mass_on_its_best() -> None:
+def test_a_greedy_second_stage_takes_the_best_of_each_cluster() -> None:
     policy = TwoStage(Uniform(), EpsilonGreedy(Logits(VALUES)), CLUSTERS)
-    # cluster 1 holds the overall best; cluster 0 gets no mass from the second stage and falls back to uniform within
-    np.testing.assert_allclose(policy.action_dist(OBS)[0], [0.25, 0, 0.25, 0.5])
+    np.testing.assert_allclose(policy.action_dist(OBS)[0], [0, 0, 0.5, 0.5])
 
 
 def test_the_reward_based_first_stage_scores_clusters_by_what_the_second_would_earn() -> None:
-    second = Softmax(Logits(VALUES))
-    score = ClusterValue(second, Logits(VALUES), CLUSTERS, OBS.prompts.embedding)
     p = np.exp(VALUES)
-    expected = [
+    earns = [
         (p[[0, 2]] * VALUES[[0, 2]]).sum() / p[[0, 2]].sum(),
         (p[[1, 3]] * VALUES[[1, 3]]).sum() / p[[1, 3]].sum(),
     ]
-    np.testing.assert_allclose(score.scores(CLUSTERS.observation(OBS))[0], expected)
-    policy = TwoStage(Softmax(score), second, CLUSTERS)
-    np.testing.assert_allclose(CLUSTERS.sum_by_cluster(policy.action_dist(OBS))[0], scipy_softmax(expected))
+    policy = RewardTwoStage(Softmax(Logits(VALUES)), Logits(VALUES), CLUSTERS, beta=0.5)
+    np.testing.assert_allclose(
+        CLUSTERS.sum_by_cluster(policy.action_dist(OBS))[0], scipy_softmax(0.5 * np.array(earns))
+    )
+
+
+def test_greedy_in_both_stages_is_optimal_under_masks_too() -> None:
+    simulator = SyntheticConfig(n_actions=30, mask_rate=0.6).build()
+    oracle = OracleScore(simulator)
+    policy = RewardTwoStage(EpsilonGreedy(oracle), oracle, kmeans(simulator.prompts.embedding, 4), beta=1e6)
+    assert simulator.policy_value(policy, 500).value == pytest.approx(simulator.optimal_value(500).value, abs=1e-4)
 
 
 def test_a_learned_first_stage_sees_the_centres() -> None:

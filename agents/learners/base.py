@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from typing_extensions import Self
 
@@ -64,10 +65,11 @@ class Step:
     def draw(self) -> Tensor:
         """Actions a' ~ π, (B,)."""
         cumulative = self.log_probs.detach().double().exp().cumsum(dim=1)
-        uniform = to_tensor(self.rounds.uniform("action"), cumulative.device).double()
-        target = (uniform * cumulative[:, -1])[:, None]
-        below: Tensor = (cumulative <= target).sum(dim=1)
-        return below.clamp(max=self.log_probs.shape[1] - 1)
+        total = cumulative[:, -1]
+        uniform = torch.tensor(self.rounds.uniform("action"), device=total.device)
+        target = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
+        action: Tensor = (cumulative <= target[:, None]).sum(dim=1)
+        return action
 
 
 def at(values: Tensor, action: Tensor) -> Tensor:

@@ -24,7 +24,8 @@ from prompt_bandits.types import FloatArray, IntArray, Observation
 class DirectMethod(PolicyTraining):
     """Policy gradient on a reward model, E_{a~π}[q̂(x, a)] over the logged contexts. Needs no propensities.
 
-    Biased where the reward model is; of low variance. Validated by the model's own value on held-out rounds.
+    Biased where the reward model is; of low variance. Held-out rounds validate the policy by the model's own value;
+    they say nothing of the model, which has held-out rounds of its own while it is fitted.
     """
 
     reward_training: RewardTraining = field(default_factory=RewardTraining)  # where fit is given no model

@@ -69,11 +69,14 @@ class DSO(PolicyTraining):
         given.
 
         Raises:
-            ValueError: no simulator, no output embeddings, or not one logging policy in the data.
+            ValueError: no simulator, no output embeddings, not one logging policy in the data, or no propensities to
+                validate by.
         """
         if simulator is None:
             raise ValueError("simulator: DSO samples outputs of the frozen LLM; expected simulator=, got none")
         data.require_output()
+        if self.validation_fraction:
+            data.require_propensity()
         model = self.fit_density(data, simulator, seed=seed) if density is None else density
 
         def make_loss(train: BanditDataset) -> StepLoss:

@@ -14,7 +14,11 @@ from prompt_bandits.acting import dist_chunks
 from prompt_bandits.datasets.summary import Summary
 from prompt_bandits.protocols import Policy
 from prompt_bandits.rounds import named_generator
+from prompt_bandits.saving import fingerprint
 from prompt_bandits.types import FloatArray, IntArray, Observation, Output, Prompts, RowIndex
+
+_SCALARS = ("action", "reward", "propensity", "seed", "round_id", "policy_id", "user_id", "query_id", "query_text")
+_VECTORS = ("context", "query", "output.embedding")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +77,9 @@ class BanditDataset:
         for name, column in self._columns().items():
             if len(column) != n:
                 raise ValueError(f"{name}: expected {n} rows, one an action, got {len(column)}")
+            ndim = 1 if name in _SCALARS else 2 if name in _VECTORS else column.ndim
+            if column.ndim != ndim or 0 in column.shape[1:]:
+                raise ValueError(f"{name}: expected shape {'(n,)' if ndim == 1 else '(n, d)'}, got {column.shape}")
         ids, known = self.policy_id, len(self.policies)
         if ids is not None and known and n and not 0 <= ids.min() <= ids.max() < known:
             raise ValueError(f"policy_id: expected indices in 0 … {known - 1}, got {ids.min()} … {ids.max()}")
@@ -130,7 +137,7 @@ class BanditDataset:
             raise ValueError(f"context: expected shape (n, d_x), got {context.shape}")
         obs = Observation(
             context,
-            Prompts.one_hot(prompts) if isinstance(prompts, int) else prompts,
+            prompts if isinstance(prompts, Prompts) else Prompts.one_hot(int(prompts)),
             None if query is None else np.asarray(query, dtype=np.float32),
         )
         return cls(
@@ -273,16 +280,27 @@ class BanditDataset:
 def _merged_policies(parts: Sequence[BanditDataset]) -> tuple[tuple[Policy, ...], IntArray | None]:
     """All distinct logging policies, and each row's index among them."""
     policies: list[Policy] = []
+    known: dict[object, int] = {}
     ids = []
     for part in parts:
-        new = [next((k for k, known in enumerate(policies) if known is policy), None) for policy in part.policies]
-        for position, policy in enumerate(part.policies):
-            if new[position] is None:
-                new[position] = len(policies)
+        new = []
+        for policy in part.policies:
+            identity = _identity(policy)
+            if identity not in known:
+                known[identity] = len(policies)
                 policies.append(policy)
+            new.append(known[identity])
         local = np.zeros(len(part), np.int64) if part.policy_id is None else part.policy_id
         ids.append(np.asarray(new, np.int64)[local] if new else local)
     return tuple(policies), (np.concatenate(ids) if len(policies) > 1 else None)
+
+
+def _identity(policy: Policy) -> object:
+    """What tells policies apart: their content, or the object itself where that cannot be saved."""
+    try:
+        return fingerprint(policy)
+    except (TypeError, ValueError):
+        return id(policy)
 
 
 def _refuse(bad: Any, name: str, expected: str, column: NDArray[Any]) -> None:

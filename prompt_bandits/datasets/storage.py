@@ -53,13 +53,26 @@ def save_dataset(data: BanditDataset, path: Path, *, overwrite: bool = False) ->
     try:
         _write(data, draft)
         draft.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        draft.rename(path)
+        _replace(draft, path)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
     return path
+
+
+def _replace(draft: Path, path: Path) -> None:
+    """Moves `draft` to `path`; what was there is deleted only once that has worked, else put back."""
+    if not path.exists():
+        draft.rename(path)
+        return
+    former = draft.with_name(f"{draft.name}.former")
+    path.rename(former)
+    try:
+        draft.rename(path)
+    except BaseException:
+        former.rename(path)
+        raise
+    shutil.rmtree(former)
 
 
 def _write(data: BanditDataset, folder: Path) -> None:
@@ -106,10 +119,9 @@ def load_dataset(path: Path) -> BanditDataset:
     prompts = Prompts(table["prompt_id"], table["embedding"], table.get("text"))
     seen: dict[str, Any] = {name: rows.get(name) for name in Observation.row_fields}
     obs = Observation(prompts=prompts, **seen)
-    output = Output(rows.get("output"), rows.get("sentence"))
     return BanditDataset(
         obs=obs,
-        output=None if output.embedding is None and output.text is None else output,
+        output=Output.or_none(rows.get("output"), rows.get("sentence")),
         policies=tuple(saving.load(path / "meta/policies" / str(k)) for k in range(info["policies"])),
         extras={name.removeprefix("extras."): column for name, column in rows.items() if name.startswith("extras.")},
         oracle=_read_table(path / _ORACLE) if (path / _ORACLE).is_file() else {},

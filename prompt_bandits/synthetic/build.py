@@ -37,7 +37,7 @@ class SyntheticConfig:
     context_shift: float = 0.0  # of the test split, in standard deviations along a direction of the world's
     covariance: list[list[float]] | None = None  # of (context, query); drawn by the world unless given
     prompts: str = "gaussian"  # or "mixture"
-    n_clusters: int = 100  # of "mixture"
+    n_clusters: int | None = None  # of "mixture"; 100, or all prompts where there are fewer
     mapping: str = "trigonometric"  # linear, rational, sigmoid, trigonometric, power, exponential
     output_scaler: float = 1.0  # inside the mapping, where it has one
     output_amplitude: float = 5.0  # of the mapping, where it has one
@@ -66,8 +66,17 @@ class SyntheticConfig:
         _check_choice("prompts", self.prompts, ("gaussian", "mixture"))
         _check_choice("mapping", self.mapping, MAPPINGS)
         _check_choice("reward_type", self.reward_type, ("continuous", "binary"))
+        _check_integer("n_confounded", self.n_confounded, 0, self.dim_output)
+        for name in ("context_shift", "output_scaler", "output_amplitude", "output_gain"):
+            _check_number(name, getattr(self, name))
+        for name in ("output_noise", "confounder_scale", "reward_std", "mask_rate"):
+            _check_number(name, getattr(self, name), low=0)
         if self.n_relevant is not None:
             _check_integer("n_relevant", self.n_relevant, 1, self.dim_output)
+        if self.n_clusters is not None:
+            _check_integer("n_clusters", self.n_clusters, 1, self.n_actions)
+        if self.reward_normalizer is not None:
+            _check_number("reward_normalizer", self.reward_normalizer)
 
 
 def _check_integer(name: str, value: object, low: int, high: int | None = None) -> None:
@@ -80,6 +89,11 @@ def _check_integer(name: str, value: object, low: int, high: int | None = None) 
         raise ValueError(
             f"{name}: expected an integer {f'>= {low}' if high is None else f'in {low} … {high}'}, got {value!r}"
         )
+
+
+def _check_number(name: str, value: object, low: float = -np.inf) -> None:
+    if not isinstance(value, (int, float, np.number)) or isinstance(value, bool) or not low <= value < np.inf:
+        raise ValueError(f"{name}: expected a finite number{'' if low == -np.inf else f' >= {low}'}, got {value!r}")
 
 
 def _check_choice(name: str, value: object, choices: Any) -> None:
@@ -97,13 +111,16 @@ MAPPINGS: dict[str, Callable[[SyntheticConfig, Draws], OutputMap]] = {
 }
 
 
+INTERFACE_ARGUMENTS = ("flatten_obs", "action_mode", "render_mode")
+
+
 def config_from(kwargs: dict[str, Any]) -> SyntheticConfig:
     """A config from keyword arguments; a wrong name is answered with the likeliest right one.
 
     Raises:
         TypeError: an unknown argument.
     """
-    known = [field.name for field in fields(SyntheticConfig)]
+    known = [*(field.name for field in fields(SyntheticConfig)), *INTERFACE_ARGUMENTS]
     for name in kwargs:
         if name not in known:
             import difflib
@@ -129,20 +146,20 @@ def synthetic_simulator(
         ValueError: a given part does not fit the others (its shapes are tried on two rounds).
     """
     config = config or SyntheticConfig()
-    injected = any(part is not None for part in (source, prompts, llm, reward_model, reward_noise))
-    simulator = PromptSimulator(
-        source=_source(config) if source is None else source,
-        prompts=_prompts(config) if prompts is None else prompts,
-        llm=_llm(config) if llm is None else llm,
-        reward_model=_reward_model(config) if reward_model is None else reward_model,
-        reward_noise=_reward_noise(config) if reward_noise is None else reward_noise,
-        split=config.split,
-        recipe=None if injected else config,
-    )
-    if injected:
-        from prompt_bandits.testing import check_simulator
+    given = {
+        "source": source,
+        "prompts": prompts,
+        "llm": llm,
+        "reward_model": reward_model,
+        "reward_noise": reward_noise,
+    }
+    parts: dict[str, Any] = {name: _MAKERS[name](config) if part is None else part for name, part in given.items()}
+    if all(part is None for part in given.values()):
+        return PromptSimulator.from_recipe(config, **parts, split=config.split)
+    simulator = PromptSimulator(**parts, split=config.split)
+    from prompt_bandits.testing import check_simulator
 
-        check_simulator(simulator)
+    check_simulator(simulator)
     return simulator
 
 
@@ -176,7 +193,8 @@ def _shifted_mean(config: SyntheticConfig, covariance: np.ndarray[Any, Any]) -> 
 def _prompts(config: SyntheticConfig) -> Prompts:
     draws = _draws(config, "prompts")
     if config.prompts == "mixture":
-        return Prompts.from_embedding(mixture_prompts(draws, config.n_actions, config.dim_prompt, config.n_clusters))
+        n_clusters = min(100, config.n_actions) if config.n_clusters is None else config.n_clusters
+        return Prompts.from_embedding(mixture_prompts(draws, config.n_actions, config.dim_prompt, n_clusters))
     return Prompts.from_embedding(gaussian_prompts(draws, config.n_actions, config.dim_prompt))
 
 
@@ -206,3 +224,12 @@ def _reward_model(config: SyntheticConfig) -> RewardModel:
 
 def _reward_noise(config: SyntheticConfig) -> RewardNoise:
     return BernoulliNoise() if config.reward_type == "binary" else GaussianNoise(config.reward_std)
+
+
+_MAKERS: dict[str, Callable[[SyntheticConfig], Any]] = {
+    "source": _source,
+    "prompts": _prompts,
+    "llm": _llm,
+    "reward_model": _reward_model,
+    "reward_noise": _reward_noise,
+}
