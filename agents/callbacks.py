@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agents.protocols import Callback, Judge
 from prompt_bandits.protocols import Policy
+
+from .protocols import Callback, Judge
 
 
 @dataclass

@@ -42,7 +42,7 @@ class Clustering:
         return values @ members
 
     def within(self, obs: Observation, policy: Policy) -> FloatArray:
-        """π(a|x, c(a)), (n, |A|): the policy confined to each cluster in turn; 0 where a mask leaves a cluster empty."""
+        """π(a|x, c(a)), (n, |A|): the policy confined to each cluster in turn; 0 where a mask empties a cluster."""
         out = np.zeros((len(obs), obs.n_actions))
         allowed = np.ones(out.shape, dtype=bool) if obs.action_mask is None else obs.action_mask
         for cluster in range(self.n_clusters):

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agents.protocols import Judge
 from prompt_bandits.protocols import Policy
-from prompt_bandits.types import Estimate
+from prompt_bandits.types import Estimate, optimality
+
+from .protocols import Judge
 
 
 @dataclass(frozen=True)
@@ -70,26 +71,31 @@ class Comparison:
 
 
 def compare(
-    policies: Mapping[str, Policy], judge: Judge, *, n: int = 10_000, baseline: str | None = None
+    policies: Mapping[str, Policy], judge: Judge, *, n: int = 10_000, seed: int = 0, baseline: str | None = None
 ) -> Comparison:
     """The true value of each policy, of the uniform and of the optimal one.
 
     Args:
-        policies: by name.
+        policies: by name; "uniform" and "optimal" are taken.
         judge: a simulator.
         n: contexts, the same for all.
+        seed: of the contexts.
         baseline: the name of the policy that gains are counted from.
 
     Raises:
-        KeyError: no policy of the baseline's name.
+        ValueError: a baseline that is no policy's name, a name that is taken, or an environment where all policies have
+            the same value.
     """
-    terms = {name: judge.value_terms(policy, n) for name, policy in policies.items()}
-    uniform, optimal = judge.uniform_value(n), judge.optimal_value(n)
-    span = optimal.value - uniform.value
-    base = None if baseline is None else terms[baseline]
+    if baseline is not None and baseline not in policies:
+        raise ValueError(f"baseline: expected one of {', '.join(policies)}, got {baseline!r}")
+    if taken := {"uniform", "optimal"} & set(policies):
+        raise ValueError(f"policies: {', '.join(sorted(taken))} is compared anyway; expected other names")
+    uniform, optimal = judge.uniform_value(n, seed), judge.optimal_value(n, seed)
+    optimality(uniform.value, uniform.value, optimal.value)  # undefined? Say so before the long part
+    terms = {name: judge.value_terms(policy, n, seed) for name, policy in policies.items()}
     rows = [ComparisonRow("uniform", uniform, 0.0, None)]
     for name, own in terms.items():
         value = Estimate.from_terms(own)
-        gain = None if base is None or name == baseline else Estimate.from_terms(own - base)
-        rows.append(ComparisonRow(name, value, (value.value - uniform.value) / span, gain))
+        gain = None if baseline in (None, name) else Estimate.from_terms(own - terms[str(baseline)])
+        rows.append(ComparisonRow(name, value, optimality(value.value, uniform.value, optimal.value), gain))
     return Comparison((*rows, ComparisonRow("optimal", optimal, 1.0, None)), baseline)

@@ -7,7 +7,7 @@ DSO divides by it (Kiyohara et al., 2025). Two ways: a network f(x, o) fitted to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -15,18 +15,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from agents.batch import features_of, to_array, to_tensor
-from agents.kernels import KernelFunction, kernel_function, output_distance
-from agents.losses import squared_loss
-from agents.networks import PairwiseMLP
-from agents.protocols import Callback, SamplesOutputs
-from agents.reward_models import PairModel
-from agents.training import Loss, TrainingConfig, optimise, torch_seed
 from prompt_bandits.acting import sample_actions, sample_for_rows
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.protocols import Policy
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.types import FloatArray, IntArray, Observation
+
+from .batch import features_of, to_array, to_tensor
+from .kernels import OutputKernel
+from .losses import squared_loss
+from .networks import PairwiseMLP
+from .protocols import Callback, SamplesOutputs
+from .reward_models import PairModel
+from .training import Loss, TrainingConfig, optimise, torch_seed
 
 _FLOOR = 1e-10
 _PREPARED = 1 << 15  # pairs of outputs drawn at a time
@@ -34,41 +35,15 @@ _PREPARED = 1 << 15  # pairs of outputs drawn at a time
 
 @dataclass(frozen=True)
 class DensityTraining(TrainingConfig):
-    """How the density network is fitted, and the kernel that it is the mean of. Published values."""
+    """How the density network is fitted. Published values."""
 
     lr: float = 1e-4
     steps: int = 10_000
-    kernel: str | KernelFunction = "gaussian"
-    tau: float = 1.0
-    emb_noise: float = 1.0  # standard deviation of what is added to both outputs inside the kernel
     hidden: int = 100
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_kernel(self.kernel, self.tau, self.emb_noise)
-
-
-def check_kernel(kernel: str | KernelFunction, tau: float, emb_noise: float) -> None:
-    """Refuses an unknown kernel and levels out of range."""
-    kernel_function(kernel)
-    if not tau > 0 or emb_noise < 0:
-        raise ValueError(f"tau, emb_noise: expected > 0 and >= 0, got {tau}, {emb_noise}")
-
-
-def kernel_value(
-    kernel: str | KernelFunction, tau: float, first: Tensor, second: Tensor, noise: Tensor | None
-) -> Tensor:
-    """K(o, o'), (B,); `noise` (B, 2·d_o) joins the outputs."""
-    return kernel_function(kernel)(output_distance(first, second, noise), tau)
-
-
-def embedding_noise(rounds: Rounds, dim: int, level: float, device: str) -> Tensor | None:
-    """ε and ε' of `output_distance`, (n, 2·dim); None at level 0."""
-    return to_tensor(level * rounds.normal("kernel", 2 * dim), device) if level > 0 else None
 
 
 class DensityModel(PairModel):
-    """f(x, o) = softplus(MLP[x; q; o]) > 0, fitted to kernel values."""
+    """f(x, o) = softplus(MLP[x; q; o], beta=0.5) + 1e-10, as published, fitted to kernel values."""
 
     saved_as: ClassVar[str] = "density_model"
 
@@ -88,14 +63,14 @@ class MonteCarloDensity:
     Args:
         simulator: samples outputs.
         policy: the logging policy.
-        training: whose kernel, bandwidth and noise are used.
+        kernel: what the density is the mean of.
         n_outputs: m.
         seed: of the fresh outputs.
     """
 
     simulator: SamplesOutputs
     policy: Policy
-    training: DensityTraining
+    kernel: OutputKernel = field(default_factory=OutputKernel)
     n_outputs: int = 100
     seed: int = 0
 
@@ -111,9 +86,8 @@ class MonteCarloDensity:
             drawn = output_embedding(
                 self.simulator, some.take(np.repeat(np.arange(len(rows)), m)), action.ravel(), fresh
             )
-            noise = embedding_noise(fresh, drawn.shape[1], self.training.emb_noise, "cpu")
             logged = to_tensor(np.repeat(output[rows], m, axis=0))
-            values = kernel_value(self.training.kernel, self.training.tau, logged, to_tensor(drawn), noise)
+            values = self.kernel.value(logged, to_tensor(drawn), fresh)
             out[rows] = to_array(values).reshape(len(rows), m).mean(axis=1)
         return out + np.float32(_FLOOR)
 
@@ -135,6 +109,7 @@ def fit_density_model(
     simulator: SamplesOutputs,
     training: DensityTraining | None = None,
     *,
+    kernel: OutputKernel | None = None,
     seed: int,
     callback: Callback | None = None,
 ) -> DensityModel:
@@ -149,7 +124,7 @@ def fit_density_model(
     with torch_seed(seed, "density"):
         model = DensityModel(dims)
     network: PairwiseMLP = model.network.to(training.device)
-    pairs = _Pairs(data, simulator, training, seed)
+    pairs = _Pairs(data, simulator, kernel or OutputKernel(), training, seed)
 
     def loss(step: int) -> Loss:
         features, first, kernel = pairs.step(step - 1)
@@ -162,13 +137,15 @@ def fit_density_model(
 class _Pairs:
     """The rounds, outputs and kernel values of every step, prepared many steps at a time."""
 
-    def __init__(self, data: BanditDataset, simulator: SamplesOutputs, training: DensityTraining, seed: int) -> None:
-        self.data, self.simulator, self.training, self.seed = data, simulator, training, seed
+    def __init__(
+        self, data: BanditDataset, simulator: SamplesOutputs, kernel: OutputKernel, training: DensityTraining, seed: int
+    ) -> None:
+        self.data, self.simulator, self.kernel, self.training, self.seed = data, simulator, kernel, training, seed
         self.features = features_of(data.obs, training.device)
         total = training.steps * training.batch_size
         rounds = self._rounds(0, total, "rows")
         self.row = rounds.integers("row", len(data))
-        self.action = sample_for_rows(only_policy(data), data.obs, self.row, rounds.uniform("actions", 2))
+        self.action = sample_for_rows(data.require_logging_policy(), data.obs, self.row, rounds.uniform("actions", 2))
         self.steps_at_once = max(1, _PREPARED // training.batch_size)
         self._begin = -1
 
@@ -180,7 +157,7 @@ class _Pairs:
             self._begin = begin
             self._prepare(begin * size, min(begin + self.steps_at_once, self.training.steps) * size)
         rows = slice((step - begin) * size, (step - begin + 1) * size)
-        return self._some[rows], self._first[rows], self._kernel[rows]
+        return self._some[rows], self._first[rows], self._values[rows]
 
     def _prepare(self, begin: int, end: int) -> None:
         rows, training = self.row[begin:end], self.training
@@ -191,22 +168,9 @@ class _Pairs:
             drawn = output_embedding(self.simulator, obs, self.action[begin:end, which], rounds)
             outputs.append(to_tensor(drawn, training.device))
         self._first, second = outputs
-        noise = embedding_noise(
-            self._rounds(begin, end - begin, "noise"), second.shape[1], training.emb_noise, training.device
-        )
-        self._kernel = kernel_value(training.kernel, training.tau, self._first, second, noise)
+        noise_rounds = self._rounds(begin, end - begin, "noise")
+        self._values = self.kernel.value(self._first, second, noise_rounds)
         self._some = self.features[to_tensor(rows, training.device)]
 
     def _rounds(self, begin: int, n: int, purpose: str) -> Rounds:
         return Rounds(self.seed, begin, n, f"fit/density/{purpose}")
-
-
-def only_policy(data: BanditDataset) -> Policy:
-    """The logging policy of data from one logger.
-
-    Raises:
-        ValueError: there is none, or there are several.
-    """
-    if len(data.policies) != 1:
-        raise ValueError(f"logging_policy: expected a dataset that carries exactly one, got {len(data.policies)}")
-    return data.policies[0]

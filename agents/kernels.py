@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from prompt_bandits.rounds import Rounds
+
+from .batch import to_tensor
 
 KernelFunction = Callable[[Tensor, float], Tensor]
 """(distance (B,), bandwidth τ) -> similarity (B,)."""
@@ -29,19 +34,6 @@ def uniform(distance: Tensor, tau: float) -> Tensor:
 KERNELS: dict[str, KernelFunction] = {"gaussian": gaussian, "uniform": uniform}
 
 
-def kernel_function(kernel: str | KernelFunction) -> KernelFunction:
-    """A kernel by name, or the given callable.
-
-    Raises:
-        ValueError: an unknown name.
-    """
-    if not isinstance(kernel, str):
-        return kernel
-    if kernel not in KERNELS:
-        raise ValueError(f"kernel: expected one of {', '.join(KERNELS)} or a callable, got {kernel!r}")
-    return KERNELS[kernel]
-
-
 def output_distance(first: Tensor, second: Tensor, noise: Tensor | None = None) -> Tensor:
     """‖(o + ε) − (o' + ε')‖₂ / d_o, (B,); `noise` (B, 2·d_o) holds ε and ε', None for none."""
     assert first.shape == second.shape  # (B, d_o)
@@ -51,3 +43,31 @@ def output_distance(first: Tensor, second: Tensor, noise: Tensor | None = None) 
         difference = difference + noise[:, :dim] - noise[:, dim:]
     distance: Tensor = torch.linalg.vector_norm(difference, dim=1) / dim
     return distance
+
+
+@dataclass(frozen=True)
+class OutputKernel:
+    """K(o, o'), with noise on both outputs as in the published experiments.
+
+    Raises:
+        ValueError: an unknown kernel, or a level out of range.
+    """
+
+    name: str | KernelFunction = "gaussian"  # or "uniform", or any callable
+    tau: float = 1.0  # bandwidth, in units of the distance
+    emb_noise: float = 1.0  # standard deviation of what is added to each of the two outputs
+
+    def __post_init__(self) -> None:
+        if isinstance(self.name, str) and self.name not in KERNELS:
+            raise ValueError(f"kernel: expected one of {', '.join(KERNELS)} or a callable, got {self.name!r}")
+        if not self.tau > 0 or self.emb_noise < 0:
+            raise ValueError(f"tau, emb_noise: expected > 0 and >= 0, got {self.tau}, {self.emb_noise}")
+
+    def value(self, first: Tensor, second: Tensor, rounds: Rounds) -> Tensor:
+        """(B,) for outputs (B, d_o); the noise is drawn from `rounds`."""
+        function = KERNELS[self.name] if isinstance(self.name, str) else self.name
+        noise = None
+        if self.emb_noise > 0:
+            drawn = self.emb_noise * rounds.normal("kernel", 2 * first.shape[1])
+            noise = to_tensor(drawn, first.device)
+        return function(output_distance(first, second, noise), self.tau)

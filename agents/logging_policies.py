@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.reward_models import RewardTraining, fit_action_reward_model
 from prompt_bandits.collecting import collect
 from prompt_bandits.policies import Softmax, Uniform
 from prompt_bandits.rounds import named_generator
+
+from .reward_models import RewardTraining, fit_action_reward_model
 
 
 def published_logging_policy(

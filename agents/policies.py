@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.batch import features_of, to_array, to_tensor
-from agents.clustering import Clustering
-from agents.networks import make_network
-from agents.saved_network import network_from_state, network_state
-from agents.training import torch_seed
 from prompt_bandits.policies import softmax
 from prompt_bandits.protocols import ActionScore, Policy
 from prompt_bandits.types import FloatArray, Observation
+
+from .batch import features_of, to_array, to_tensor
+from .clustering import Clustering
+from .networks import make_network
+from .saved_network import network_from_state, network_state
+from .training import torch_seed
 
 _NEVER = -1e30  # a logit that no softmax gives mass to, and that has a finite gradient
 

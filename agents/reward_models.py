@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.batch import Batch, draw_rows, features_of, hold_out, to_array, to_tensor
-from agents.losses import squared_loss
-from agents.networks import PairwiseMLP
-from agents.protocols import Callback
-from agents.saved_network import network_from_state, network_state
-from agents.training import Loss, TrainingConfig, optimise, torch_seed
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.rounds import RoundStream
 from prompt_bandits.types import FloatArray, IntArray, Observation
+
+from .batch import Batch, draw_rows, features_of, hold_out, to_array, to_tensor
+from .losses import squared_loss
+from .networks import PairwiseMLP
+from .protocols import Callback
+from .saved_network import network_from_state, network_state
+from .training import Loss, TrainingConfig, optimise, torch_seed
 
 _CHUNK = 1 << 16
 

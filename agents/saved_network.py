@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from agents.batch import to_array, to_tensor
-from agents.networks import make_network
+from .batch import to_array, to_tensor
+from .networks import make_network
 
 
 def network_state(kind: str, dims: dict[str, int], network: nn.Module) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from agents.protocols import Callback
 from prompt_bandits.progress import progress_bar
 from prompt_bandits.protocols import Policy
 from prompt_bandits.rounds import named_generator
+
+from .protocols import Callback
 
 _UNFIT = ("Optimizer", "LBFGS", "SparseAdam")  # no optimizer, no single steps, no dense gradients
 
@@ -28,7 +29,7 @@ class TrainingConfig:
         ValueError: a number out of range, or an optimizer that PyTorch does not have.
     """
 
-    optimizer: str = "Adam"  # any of torch.optim, by name
+    optimizer: str = "Adam"  # any of torch.optim that takes single steps of dense gradients, by name
     lr: float = 5e-4
     weight_decay: float = 0.0
     steps: int = 20_000
@@ -37,7 +38,7 @@ class TrainingConfig:
     device: str = "cpu"
     validation_fraction: float = 0.0  # of the rounds, held out
     checkpoint: str = "best"  # by the validation score, if there is one; or "last"
-    patience: int | None = None  # stop after so many logs without a better validation score
+    patience: int | None = None  # with held-out rounds: stop after so many logs without a better validation score
 
     def __post_init__(self) -> None:
         if not isinstance(getattr(torch.optim, self.optimizer, None), type) or self.optimizer in _UNFIT:
@@ -51,10 +52,8 @@ class TrainingConfig:
             raise ValueError(f"validation_fraction: expected in [0, 1), got {self.validation_fraction}")
         if self.checkpoint not in ("best", "last"):
             raise ValueError(f"checkpoint: expected 'best' or 'last', got {self.checkpoint!r}")
-        if self.patience is not None and not (self.patience >= 1 and self.validation_fraction > 0):
-            raise ValueError(
-                f"patience: expected >= 1 and a validation_fraction, got {self.patience} and {self.validation_fraction}"
-            )
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience: expected >= 1 or None, got {self.patience}")
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def optimise(
                     metrics["validation"] = validate()
             if callback is not None:
                 callback(step, metrics, policy)
-            if validate is not None and best.enough(metrics["validation"]):
+            if validate is not None and best.update(metrics["validation"]):
                 break
     if config.checkpoint == "best":
         best.restore()
@@ -165,7 +164,8 @@ class _Best:
         self._module, self._patience = module, patience
         self._score, self._state, self._waited = float("inf"), dict[str, Tensor](), 0
 
-    def enough(self, score: float) -> bool:
+    def update(self, score: float) -> bool:
+        """Keeps the parameters if the score is the best; True when patience is at its end."""
         if score < self._score:
             self._score, self._waited = score, 0
             self._state = {name: value.clone() for name, value in self._module.state_dict().items()}

@@ -60,6 +60,8 @@ def collect(
     """
     if n < 1 or start < 0:
         raise ValueError(f"collect: expected n >= 1 and start >= 0, got n={n}, start={start}")
+    if not isinstance(policy, Policy):
+        raise TypeError(f"policy: expected an object with `action_dist`, got {policy!r}")
     if kwargs and not isinstance(env, str):
         raise TypeError(f"collect: expected environment arguments only beside an id, got {', '.join(kwargs)}")
     if path is not None:

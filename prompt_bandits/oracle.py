@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from prompt_bandits import types
 from prompt_bandits.acting import check_action_dist
 from prompt_bandits.protocols import GaussianLLM, IntegrableReward, Policy
 from prompt_bandits.rounds import Rounds
@@ -79,10 +80,8 @@ def regret(simulator: PromptSimulator, policy: Policy | FloatArray, n: int | Non
 
 def optimality(simulator: PromptSimulator, policy: Policy | FloatArray, n: int | None, seed: int) -> float:
     """(V(π) − V(uniform)) / (V(optimal) − V(uniform))."""
-    own, best, uniform = (terms.mean() for terms in _policy_terms(simulator, policy, n, seed, _best, _uniform))
-    if best <= uniform:
-        raise ValueError("optimality: undefined, every policy has the same value in this environment")
-    return float((own - uniform) / (best - uniform))
+    own, best, uniform = (float(terms.mean()) for terms in _policy_terms(simulator, policy, n, seed, _best, _uniform))
+    return types.optimality(own, uniform, best)
 
 
 def _closed_form(simulator: PromptSimulator, obs: Observation, action: IntArray | None) -> FloatArray | None:

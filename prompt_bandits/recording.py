@@ -59,18 +59,21 @@ class RowBuffer:
         Raises:
             ValueError: they lack a propensity or an extra that earlier rows have, or the reverse. They stay pending.
         """
-        if self._pending is None:
+        if self._pending is not None:
+            self._check_pending()
+            self._closed.append(self._pending)
+            self._pending = None
+
+    def _check_pending(self) -> None:
+        if self._pending is None or not self._closed:
             return
-        if self._closed:
-            first = self._closed[0]
-            if (first.propensity is None) != (self._pending.propensity is None):
-                had, has = ("unknown", "known") if first.propensity is None else ("known", "unknown")
-                raise ValueError(
-                    f"propensity: {had} so far, {has} in the last row; annotate(propensity=...) every row or none"
-                )
-            _refuse_other_extras(first.extras, self._pending.extras)
-        self._closed.append(self._pending)
-        self._pending = None
+        first = self._closed[0]
+        if (first.propensity is None) != (self._pending.propensity is None):
+            had, has = ("unknown", "known") if first.propensity is None else ("known", "unknown")
+            raise ValueError(
+                f"propensity: {had} so far, {has} in the last row; annotate(propensity=...) every row or none"
+            )
+        _refuse_other_extras(first.extras, self._pending.extras)
 
     def put(self, rows: BanditDataset) -> None:
         """New pending rows; the former ones must be settled."""
@@ -95,7 +98,8 @@ class RowBuffer:
         self._pending = replace(self._pending, **changes)
 
     def dataset(self) -> BanditDataset:
-        """All rows, the pending ones included."""
+        """All rows, the pending ones included; ValueError where those cannot be settled."""
+        self._check_pending()
         rows = self._rows()
         if not rows:
             raise ValueError("dataset: no round is recorded yet")

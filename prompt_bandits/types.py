@@ -187,6 +187,18 @@ class Estimate:
         return f"{self.value:.4f} ± {self.se:.4f}"
 
 
+def optimality(value: float, uniform: float, optimal: float) -> float:
+    """(V(π) − V(uniform)) / (V(optimal) − V(uniform)).
+
+    Raises:
+        ValueError: the two are equal, to rounding.
+    """
+    span = optimal - uniform
+    if not span > 1e-6 * max(abs(optimal), abs(uniform)):
+        raise ValueError("optimality: undefined, every policy has the same value in this environment")
+    return (value - uniform) / span
+
+
 @dataclass(frozen=True, eq=False)
 class ActionValues:
     """q(x, a): the mean reward of prompts, over the LLM's outputs; `se` is None where it is exact."""

@@ -56,6 +56,19 @@ def test_wrong_ranges_are_refused(simulator, kwargs, message) -> None:
         collect(simulator, Uniform(), **kwargs)
 
 
+def test_a_third_partys_rounds_cannot_be_sought() -> None:
+    from test_recording import Weather
+
+    assert len(collect(Weather(), Uniform(), 5, seed=3)) == 5
+    with pytest.raises(ValueError, match="start: expected 0 for an environment that numbers no rounds"):
+        collect(Weather(), Uniform(), 5, start=10)
+
+
+def test_a_policy_is_asked_for(simulator) -> None:
+    with pytest.raises(TypeError, match="policy: expected an object with `action_dist`"):
+        collect(simulator, "uniform", 5)
+
+
 def test_environment_arguments_go_with_an_id_only(simulator) -> None:
     with pytest.raises(TypeError, match="only beside an id, got n_actions"):
         collect(simulator, Uniform(), 5, n_actions=3)

@@ -29,7 +29,7 @@ def three_rows(**changes) -> BanditDataset:
     return BanditDataset.from_arrays(**(columns | changes))
 
 
-def test_from_arrays_fills_the_keys_and_checks_nothing_away() -> None:
+def test_from_arrays_numbers_the_rounds_and_casts_to_the_documented_types() -> None:
     data = three_rows()
     assert len(data) == 3
     assert data.n_actions == 2
@@ -52,6 +52,11 @@ def test_from_arrays_fills_the_keys_and_checks_nothing_away() -> None:
         ({"propensity": np.array([0.5, 0.1, 1.01])}, r"got 1.01 in row 2"),
         ({"propensity": np.array([0.5, np.nan, 1])}, r"got nan in row 1"),
         ({"output": np.full((3, 2), np.nan)}, "output: expected finite numbers"),
+        ({"reward": np.ones((3, 1))}, r"reward: expected shape \(n,\), got \(3, 1\)"),
+        ({"action": np.ones((3, 1), int)}, r"action: expected shape \(n,\)"),
+        ({"query": np.ones(3)}, r"query: expected shape \(n, d\), got \(3,\)"),
+        ({"context": np.ones((3, 0))}, r"context: expected shape \(n, d\), got \(3, 0\)"),
+        ({"action_mask": [[True, False]] * 3}, "the row's action_mask allows, got 1 in row 1"),
         ({"extras": {"group": np.zeros(2)}}, r"extras\['group'\]: expected 3 rows"),
         (
             {"policies": (Uniform(),), "policy_id": np.array([0, 1, 0])},
@@ -124,6 +129,9 @@ def test_summary_by_hand() -> None:
     assert summary.propensity_range == (0.25, 1.0)
     assert summary.effective_sample_size == pytest.approx((2 + 4 + 1) ** 2 / (4 + 16 + 1))
     assert "unknown" in str(three_rows(propensity=None).summary())
+    masked = three_rows(action_mask=[[True, False], [True, True], [False, True]]).summary()
+    weight = np.array([1 / 0.5, 0.5 / 0.25, 1 / 1.0])
+    assert masked.effective_sample_size == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
 
 
 def test_logging_dist_gives_the_logged_propensities(logged) -> None:
@@ -224,6 +232,30 @@ def test_saving_does_not_overwrite_unless_told(tmp_path, logged) -> None:
     (tmp_path / "mine/notes.txt").write_text("x")
     with pytest.raises(FileExistsError, match="refusing to overwrite what is not a dataset"):
         logged.save(tmp_path / "mine", overwrite=True)
+
+
+def test_a_failed_overwrite_keeps_the_former_dataset(tmp_path, logged, monkeypatch) -> None:
+    logged.save(tmp_path / "d")
+    rename = type(tmp_path).rename
+
+    def failing(self, target):
+        if self.name.startswith(".d.") and not self.name.endswith(".former") and target.name == "d":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(type(tmp_path), "rename", failing)
+    with pytest.raises(KeyboardInterrupt):
+        logged.take(slice(0, 5)).save(tmp_path / "d", overwrite=True)
+    monkeypatch.undo()
+    assert len(BanditDataset.load(tmp_path / "d")) == 600
+    assert [file.name for file in tmp_path.iterdir()] == ["d"]
+
+
+def test_two_loads_of_one_logging_policy_are_one_policy(tmp_path, logged) -> None:
+    path = logged.save(tmp_path / "d")
+    both = BanditDataset.concat([BanditDataset.load(path), BanditDataset.load(path)])
+    assert len(both.policies) == 1
+    assert both.policy_id is None
 
 
 def test_a_failed_save_leaves_nothing_behind(tmp_path, logged) -> None:

@@ -165,9 +165,18 @@ def test_an_np_random_set_by_hand_is_asked_for_a_seed(env) -> None:
     assert seeds[0] == seeds[1]
 
 
+@pytest.mark.parametrize("touch", [lambda env: env.np_random, lambda env: env.np_random_seed])
+def test_an_np_random_made_before_the_first_reset_does_no_harm(env, touch) -> None:
+    touch(env.unwrapped)
+    first = env.reset()[1]
+    assert 0 <= first["seed"] < 2**63
+    assert env.reset()[1] == {"seed": first["seed"], "round_id": 1}
+
+
 def test_a_seed_of_another_size_is_refused(env) -> None:
     with pytest.raises(ValueError, match="seed: expected 0"):
         env.reset(seed=2**63)
+    assert env.reset()[1]["round_id"] == 0
 
 
 @pytest.mark.parametrize("action", [-1, 10, 1.5, "3", None, True, np.array([1, 2]), np.nan])

@@ -35,6 +35,7 @@ def test_import_rules(file) -> None:
     name = str(file.relative_to(ROOT))
     for module, top in imports(file):
         package, *rest = module.split(".")
+        assert not (package == "agents" and name.startswith("agents/")), f"{name}: import {module} relatively"
         if name.startswith("prompt_bandits/"):
             assert package != "agents", f"{name} imports {module}"
             assert package not in {"torch", "transformers"} or name.startswith(TORCH_ALLOWED), (
@@ -75,6 +76,17 @@ def test_global_generators_are_not_used() -> None:
         text = file.read_text()
         assert "np.random.seed" not in text, file
         assert ("manual_seed" in text) == (file.name in ("training.py", "worlds.py")), file
+
+
+def test_a_foreign_package_named_agents_is_told() -> None:
+    code = (
+        "import sys, types, pathlib; fake = types.ModuleType('agents');"
+        f"fake.__path__ = [{str(ROOT / 'agents')!r}]; fake.__file__ = 'site-packages/agents/__init__.py';"
+        "sys.modules['agents'] = fake; import agents.learners"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "another package named agents" in out.stderr
+    assert "openai-agents" in out.stderr
 
 
 def test_registering_twice_changes_nothing() -> None:

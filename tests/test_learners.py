@@ -6,19 +6,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import prompt_bandits
 from agents import learners
+from agents.batch import Batch
 from agents.callbacks import History
 from agents.density import DensityTraining, MonteCarloDensity
-from agents.kernels import uniform
+from agents.kernels import OutputKernel, gaussian, uniform
 from agents.learners import DSO, IPS, BehaviourCloning, DirectMethod
+from agents.learners.base import Step
 from agents.logging_policies import published_logging_policy
+from agents.policies import masked_log_softmax
 from agents.reward_models import RewardTraining
 from prompt_bandits import BanditDataset, collect
 from prompt_bandits.acting import prob
-from prompt_bandits.policies import EpsilonGreedy, Logits, OracleScore, Softmax, Uniform
+from prompt_bandits.policies import Logits, Softmax, Uniform
 from prompt_bandits.protocols import Policy
+from prompt_bandits.rounds import Rounds
 from prompt_bandits.simulator import GaussianNoise, PromptSimulator
 from prompt_bandits.synthetic import SyntheticConfig
 from prompt_bandits.types import Observation, Output, Prompts
@@ -30,9 +35,9 @@ ALL = {
     "direct method": DirectMethod(**FAST, reward_training=QUICK_REWARD),
     "direct method, sampled": DirectMethod(**FAST, reward_training=QUICK_REWARD, sampled=True),
     "ips": IPS(**FAST),
-    "dso": DSO(**FAST, density_steps=1500, tau=0.3, emb_noise=0.0),
-    "dso, monte carlo": DSO(**FAST, density="monte_carlo", density_outputs=50, tau=0.3, emb_noise=0.0),
-    "dso, uniform kernel": DSO(**FAST, kernel="uniform", tau=0.3, density="monte_carlo", emb_noise=0.0),
+    "dso": DSO(**FAST, density_training=DensityTraining(steps=1500), tau=0.3, emb_noise=0.0),
+    "dso, monte carlo": DSO(**FAST, density_by="monte_carlo", density_outputs=50, tau=0.3, emb_noise=0.0),
+    "dso, uniform kernel": DSO(**FAST, kernel="uniform", tau=0.3, density_by="monte_carlo", emb_noise=0.0),
 }
 LEARN_FROM_REWARDS = {name: learner for name, learner in ALL.items() if name != "behaviour cloning"}
 
@@ -182,7 +187,7 @@ def test_the_warm_up_makes_the_policy_uniform() -> None:
 def test_fitted_models_can_be_given_and_shared(identity, tiny) -> None:
     policy = DirectMethod(**FAST).fit(tiny, seed=0, q_hat=OracleQ(identity))
     assert identity.optimality(policy, 500) > 0.95
-    shared = MonteCarloDensity(identity, tiny.policies[0], DensityTraining(tau=0.3, emb_noise=0.0))
+    shared = MonteCarloDensity(identity, tiny.policies[0], OutputKernel(tau=0.3, emb_noise=0.0))
     policy = ALL["dso"].fit(tiny, seed=0, simulator=identity, density=shared)
     assert identity.optimality(policy, 500) > 0.9
 
@@ -232,8 +237,8 @@ def test_scorers_generalise_to_prompts_that_were_never_there(identity, tiny) -> 
     [
         (lambda: DSO(kernel="box"), "kernel: expected one of"),
         (lambda: DSO(tau=0), "tau, emb_noise: expected > 0 and >= 0"),
-        (lambda: DSO(density="knn"), "density: expected 'function' or 'monte_carlo'"),
-        (lambda: DSO(density_outputs=0), "density_outputs, density_steps"),
+        (lambda: DSO(density_by="knn"), "density_by: expected 'function' or 'monte_carlo'"),
+        (lambda: DSO(density_outputs=0), "density_outputs: expected >= 1, got 0"),
         (lambda: IPS(hidden=0), "hidden, warmup_steps"),
         (lambda: IPS(clip=0.0), "clip: expected > 0 or None, got 0.0"),
         (lambda: DSO(clip=-1.0), "clip: expected > 0 or None, got -1.0"),
@@ -253,13 +258,101 @@ def test_dso_beats_ips_at_a_thousand_prompts() -> None:
         simulator = SyntheticConfig(world_seed=world_seed).build()
         policy = published_logging_policy(simulator, seed=1, training=RewardTraining(steps=1000, patience=None))
         data = collect(simulator, policy, 8000)
-        dso = DSO.quick(steps=3000, density_steps=3000).fit(data, seed=0, simulator=simulator)
+        dso = DSO.quick(steps=3000, density_training=DensityTraining(steps=3000)).fit(data, seed=0, simulator=simulator)
         ips = IPS.quick(steps=3000).fit(data, seed=0)
         gaps.append(simulator.optimality(dso) - simulator.optimality(ips))
     assert min(gaps) > 0
     assert np.mean(gaps) > 0.1
 
 
-def test_the_oracle_teacher_is_better_than_any_learner(identity, tiny) -> None:
-    best = EpsilonGreedy(OracleScore(identity))
-    assert identity.optimality(best, 500) == pytest.approx(1, abs=0.01)
+def step_of(data: BanditDataset, log_probs: torch.Tensor, action: list[int]) -> Step:
+    """A hand-made step: these log-probabilities, and a' drawn as told."""
+
+    class Told(Step):
+        def draw(self):
+            return torch.tensor(action)
+
+    return Told(np.arange(len(data)), data.obs, Batch.of(data), log_probs, Rounds(0, 0, len(data), "fit/test"))
+
+
+def two_rows(**columns) -> BanditDataset:
+    return BanditDataset.from_arrays(
+        np.zeros((2, 1)),
+        np.array([0, 1]),
+        np.array([2.0, -1.0]),
+        prompts=3,
+        propensity=np.array([0.5, 0.01]),
+        **columns,
+    )
+
+
+def test_the_ips_loss_by_hand() -> None:
+    log_probs = torch.tensor([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]).log()
+    clipped = IPS(clip=10.0)._loss(step_of(two_rows(), log_probs, [0, 0])).value
+    # w = 0.2/0.5 and min(0.8/0.01, 10)
+    assert clipped.item() == pytest.approx(-(0.4 * 2.0 * np.log(0.2) + 10 * -1.0 * np.log(0.8)) / 2, rel=1e-5)
+    free = IPS(clip=None)._loss(step_of(two_rows(), log_probs, [0, 0])).value
+    assert free.item() == pytest.approx(-(0.4 * 2.0 * np.log(0.2) + 80 * -1.0 * np.log(0.8)) / 2, rel=1e-5)
+
+
+def test_the_dso_loss_by_hand() -> None:
+    """Each row has its own density, its own drawn sentence, and its weight is clipped."""
+
+    class Written:
+        def respond(self, obs, action, rounds):
+            return Output(
+                np.array([[0.0, 3.0], [1.0, 1.0]], np.float32)[: len(obs)] + action[:, None].astype(np.float32)
+            )
+
+    data = two_rows(output=np.array([[0.0, 0.0], [3.0, 3.0]]))
+    log_probs = torch.tensor([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]).log()
+    learner = DSO(tau=2.0, emb_noise=0.0, clip=4.0)
+    loss = learner._loss(step_of(data, log_probs, [1, 2]), Written(), np.array([0.05, 0.01], np.float32)).value
+    # drawn sentences (1, 4) and (3, 3): distances sqrt(17)/2 and 0
+    near, far = gaussian(torch.tensor(0.0), 2.0).item(), gaussian(torch.tensor(17**0.5 / 2), 2.0).item()
+    weights = [far / 0.05, min(near / 0.01, 4.0)]
+    assert weights[0] < 4 < near / 0.01
+    expected = -(weights[0] * 2.0 * np.log(0.3) + weights[1] * -1.0 * np.log(0.1)) / 2
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    noisy = replace(learner, emb_noise=1.0)._loss(
+        step_of(data, log_probs, [1, 2]), Written(), np.array([0.05, 0.01], np.float32)
+    )
+    assert noisy.value.item() != pytest.approx(expected, rel=1e-3)
+
+
+def test_draws_are_the_policys_and_never_of_probability_zero() -> None:
+    n = 30_000
+    log_probs = masked_log_softmax(
+        torch.log(torch.tensor([[0.2, 0.5, 0.3, 1.0]])), torch.tensor([[True, True, True, False]])
+    )
+    step = Step(np.arange(n), None, None, log_probs.expand(n, 4), Rounds(0, 0, n, "fit/test"))
+    counts = np.bincount(step.draw().numpy(), minlength=4)
+    assert counts[3] == 0
+    np.testing.assert_allclose(counts[:3] / n, [0.2, 0.5, 0.3], atol=0.015)
+
+    class Edge:
+        def uniform(self, name):
+            return np.full(2, 1 - 2**-53)
+
+    assert Step(np.arange(2), None, None, log_probs.expand(2, 4), Edge()).draw().tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("learner", ALL.values(), ids=ALL)
+def test_no_learner_draws_with_the_logs_own_noise(learner, identity, tiny, monkeypatch) -> None:
+    """Were a learner to re-sample outputs with the rounds that were logged, it would see the log's own noise."""
+    scopes = set()
+    generate = Rounds._generate
+
+    def watched(self, kind, name, width):
+        scopes.add(self.scope)
+        return generate(self, kind, name, width)
+
+    monkeypatch.setattr(Rounds, "_generate", watched)
+    short = replace(learner, steps=5, warmup_steps=5)
+    if isinstance(learner, DSO):
+        short = replace(short, density_training=DensityTraining(steps=5))
+    if isinstance(learner, DirectMethod):
+        short = replace(short, reward_training=replace(QUICK_REWARD, steps=5))
+    short.fit(tiny, seed=0, simulator=identity)
+    assert scopes
+    assert all(scope.startswith("fit/") for scope in scopes), scopes

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import log_softmax
 
-from agents.kernels import gaussian, kernel_function, output_distance, uniform
+from agents.kernels import OutputKernel, gaussian, output_distance, uniform
 from agents.losses import (
     behaviour_cloning_loss,
     expected_reward_loss,
@@ -20,6 +20,7 @@ from agents.losses import (
 from agents.networks import PairwiseMLP, relu_inner
 from agents.policies import masked_log_softmax
 from agents.weights import clipped, importance_weight, kernel_weight, self_normalised
+from prompt_bandits.rounds import Rounds
 
 T = torch.tensor
 
@@ -126,20 +127,37 @@ def test_the_uniform_policy_minimises_the_uniform_loss_under_masks_too() -> None
     assert torch.isfinite(loss)
 
 
-@pytest.mark.parametrize("loss", [policy_gradient_loss])
-def test_shapes_are_checked(loss) -> None:
-    with pytest.raises(AssertionError):
-        loss(torch.zeros(3), torch.zeros(3, 1), torch.zeros(3))
+def test_shapes_are_checked() -> None:
+    """(B,) against (B, 1) would broadcast to (B, B) and give a plausible number."""
+    column = torch.zeros(3, 1)
+    for call in (
+        lambda: policy_gradient_loss(torch.zeros(3), column, torch.zeros(3)),
+        lambda: expected_reward_loss(torch.zeros(3, 2), torch.zeros(2)),
+        lambda: behaviour_cloning_loss(column),
+        lambda: squared_loss(torch.zeros(3), column),
+        lambda: importance_weight(torch.zeros(3), column),
+        lambda: kernel_weight(torch.zeros(3), column),
+    ):
+        with pytest.raises(AssertionError):
+            call()
 
 
 def test_kernels_by_hand() -> None:
     assert gaussian(T(0.0), 2.0).item() == pytest.approx(1 / (2 * math.sqrt(2 * math.pi)))
     assert gaussian(T(3.0), 1.5).item() == pytest.approx(math.exp(-2) / (1.5 * math.sqrt(2 * math.pi)))
     assert uniform(T([0.5, 1.5, 1.6]), 1.5).tolist() == pytest.approx([1 / 3, 1 / 3, 0])
-    assert kernel_function("gaussian") is gaussian
-    assert kernel_function(uniform) is uniform
     with pytest.raises(ValueError, match="kernel: expected one of gaussian, uniform or a callable, got 'box'"):
-        kernel_function("box")
+        OutputKernel("box")
+
+
+def test_an_output_kernel_adds_its_noise_to_both_outputs() -> None:
+    rounds = Rounds(0, 0, 50_000)
+    first, second = torch.zeros(50_000, 3), torch.ones(50_000, 3)
+    exact = OutputKernel("gaussian", tau=0.7, emb_noise=0.0).value(first, second, rounds)
+    torch.testing.assert_close(exact, gaussian(torch.full((50_000,), 3**0.5 / 3), 0.7))
+    distance = OutputKernel(lambda d, tau: d, emb_noise=0.5).value(first, second, rounds)
+    # ‖1 + 0.5·(ε − ε')‖²/9, of mean 3·(1 + 2·0.25)/9
+    assert (distance**2).mean().item() == pytest.approx(3 * (1 + 2 * 0.25) / 9, rel=0.02)
 
 
 def test_distance_is_euclidean_over_the_dimension_with_noise_on_both_sides() -> None:

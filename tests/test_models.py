@@ -8,6 +8,7 @@ import torch
 
 from agents.callbacks import History
 from agents.density import DensityTraining, MonteCarloDensity, fit_density_model
+from agents.kernels import OutputKernel
 from agents.logging_policies import published_logging_policy
 from agents.reward_models import RewardTraining, fit_action_reward_model, fit_output_reward_model
 from prompt_bandits import BanditDataset, collect
@@ -73,7 +74,7 @@ def test_published_settings_are_the_published_ones() -> None:
     assert (training.steps, training.batch_size, training.hidden) == (100_000, 32, 100)
     density = DensityTraining()
     assert (density.lr, density.steps, density.batch_size) == (1e-4, 10_000, 32)
-    assert (density.kernel, density.tau, density.emb_noise) == ("gaussian", 1.0, 1.0)
+    assert OutputKernel() == OutputKernel("gaussian", tau=1.0, emb_noise=1.0)
 
 
 def test_the_logging_policy_is_a_softmax_of_a_reward_model(simulator) -> None:
@@ -108,10 +109,11 @@ def test_both_densities_approach_the_exact_one() -> None:
     data = collect(simulator, policy, 2000)
     some = data.take(slice(0, 100))
     truth = exact_density(simulator, policy, some, tau=2.0, emb_noise=1.0)
-    training = DensityTraining(steps=8000, lr=3e-3, batch_size=128, tau=2.0)
-    sampled = MonteCarloDensity(simulator, policy, training, n_outputs=4000).density(some.obs, some.require_output())
+    kernel = OutputKernel(tau=2.0)
+    training = DensityTraining(steps=8000, lr=3e-3, batch_size=128)
+    sampled = MonteCarloDensity(simulator, policy, kernel, n_outputs=4000).density(some.obs, some.require_output())
     np.testing.assert_allclose(sampled, truth, rtol=0.15, atol=0.003)
-    model = fit_density_model(data, simulator, training, seed=0)
+    model = fit_density_model(data, simulator, training, kernel=kernel, seed=0)
     fitted = model.density(some.obs, some.require_output())
     assert (fitted > 0).all()
     assert np.corrcoef(fitted, truth)[0, 1] > 0.75
@@ -132,7 +134,10 @@ def test_the_two_outputs_of_a_pair_share_no_noise() -> None:
     """Were they drawn with the same rounds, distances would be too small and the density too large."""
     simulator = SyntheticConfig(n_actions=1, output_noise=3.0).build()
     data = collect(simulator, Uniform(), 500)
-    training = DensityTraining(steps=3000, lr=1e-3, batch_size=128, emb_noise=0.0)
-    fitted = fit_density_model(data, simulator, training, seed=0).density(data.obs, data.require_output())
+    training = DensityTraining(steps=3000, lr=1e-3, batch_size=128)
+    kernel = OutputKernel(emb_noise=0.0)
+    fitted = fit_density_model(data, simulator, training, kernel=kernel, seed=0).density(
+        data.obs, data.require_output()
+    )
     truth = exact_density(simulator, Uniform(), data.take(slice(0, 100)), tau=1.0, emb_noise=0.0, m=4000)
     assert fitted[:100].mean() == pytest.approx(truth.mean(), rel=0.1)

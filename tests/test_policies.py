@@ -267,6 +267,30 @@ def test_policy_value_takes_an_array_of_distributions() -> None:
         simulator.policy_value(dist - 0.5)
 
 
+def test_mass_on_masked_prompts_has_no_value() -> None:
+    simulator = SyntheticConfig(n_actions=20, mask_rate=0.5).build()
+    with pytest.raises(ValueError, match="expected 0 on masked prompts"):
+        simulator.policy_value(np.full((50, 20), 0.05))
+
+
+def test_a_monte_carlo_oracle_does_not_judge_by_the_outputs_that_it_chose_by() -> None:
+    simulator = SyntheticConfig(n_actions=60).build()
+
+    class Opaque:
+        def generate(self, obs, action, rounds):
+            return simulator.llm.generate(obs, action, rounds)
+
+    sampled = replace(simulator, llm=Opaque(), reward_model=_Steep())
+    regret = sampled.regret(EpsilonGreedy(OracleScore(sampled)), 300)
+    assert abs(regret.value) < 4 * regret.se
+    assert sampled.policy_value(Uniform(), 100, seed=1).value != sampled.policy_value(Uniform(), 100, seed=0).value
+
+
+class _Steep:
+    def expected(self, obs, output):
+        return np.tanh(output.embedding[:, 0] * obs.context[:, 0]) + 0.3 * output.embedding[:, 1]
+
+
 def test_standard_errors_shrink_with_contexts_and_comparisons_are_paired() -> None:
     simulator = SyntheticConfig(n_actions=20).build()
     small, large = (simulator.policy_value(Uniform(), n).se for n in (1000, 16_000))

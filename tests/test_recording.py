@@ -373,3 +373,186 @@ def test_an_oracle_column_travels_apart() -> None:
     env.reset(seed=0)
     *_, info = env.act()
     assert env.dataset().oracle["expected_reward"].tolist() == [info["expected_reward"]]
+
+
+def test_a_wrapper_that_changes_actions_leaves_no_propensity_to_record() -> None:
+    turned = gym.wrappers.TransformAction(make(), lambda action: 9 - action, gym.spaces.Discrete(10))
+    env = RecordBanditDataset(turned, logging_policy=preference())
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="action: 3 was chosen but the environment took 6"):
+        env.step(3)
+    with pytest.raises(ValueError, match="no round is recorded yet"):
+        env.dataset()
+    env = RecordBanditDataset(turned)
+    env.reset(seed=0)
+    env.step(3)
+    assert env.dataset().action.tolist() == [6]
+
+
+def test_rescaled_points_are_refused_with_a_policy_and_recorded_as_taken_without() -> None:
+    points = make(action_mode="embedding", n_actions=200)
+    rescaled = gym.wrappers.RescaleAction(points, -1, 1)
+    with pytest.raises(ValueError, match="but the environment took"):
+        prompt_bandits.collect(rescaled, Uniform(), 50)
+    env = RecordBanditDataset(rescaled)
+    env.reset(seed=0)
+    *_, info = env.step(np.zeros(5, dtype=np.float32))
+    assert env.dataset().action.tolist() == [info["action"]]
+
+
+def test_a_point_at_a_prompt_of_propensity_zero_is_refused_before_it_is_played() -> None:
+    env = make(action_mode="embedding")
+    recorder = RecordBanditDataset(env, logging_policy=Restricted(Uniform(), np.arange(10) < 5))
+    recorder.reset(seed=0)
+    with pytest.raises(ValueError, match="action: 7 has probability 0"):
+        recorder.step(env.unwrapped.simulator.prompts.embedding[7])
+    recorder.step(env.unwrapped.simulator.prompts.embedding[2])
+    assert recorder.dataset().propensity.tolist() == [0.2]
+
+
+def test_partial_resets_keep_every_places_keys() -> None:
+    envs = RecordBanditDatasetVector(vectors(3, "sync Disabled", mask_rate=0.3), logging_policy=Uniform())
+    envs.reset(seed=7)
+    envs.act()
+    envs.reset(options={"reset_mask": np.array([True, False, True])})
+    envs.reset(options={"reset_mask": np.array([False, True, False])})
+    envs.act()
+    data = envs.dataset()
+    keys = list(zip(data.seed.tolist(), data.round_id.tolist(), strict=True))
+    assert keys == [(7, 0), (8, 0), (9, 0), (7, 1), (8, 1), (9, 1)]
+    for i in range(3):
+        alone = prompt_bandits.collect(SYNTHETIC, Uniform(), 2, seed=7 + i, n_actions=10, mask_rate=0.3)
+        assert_same_rows(data.filter(lambda d, i=i: d.seed == 7 + i), alone)
+
+
+class Walk(gym.Env):
+    """A third party's episodes of `length` steps; who walks is told at the reset only."""
+
+    observation_space = gym.spaces.Box(-10, 10, (1,))
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.user, self.steps = int(self.np_random.integers(1, 100)), 0
+        return self._obs(), {"user_id": self.user}
+
+    def step(self, action):
+        self.steps += 1
+        return self._obs(), float(self.user), self.steps == self.length, False, {}
+
+    def _obs(self):
+        return np.array([self.steps], dtype=np.float32)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_episodes_of_several_steps_keep_what_the_reset_told(mode) -> None:
+    envs = gym.vector.SyncVectorEnv([lambda: Walk(2), lambda: Walk(3)], autoreset_mode=mode)
+    recorder = RecordBanditDatasetVector(envs, logging_policy=Uniform())
+    recorder.reset(seed=0)
+    for _ in range(12):
+        recorder.act()
+    data = recorder.dataset()
+    np.testing.assert_array_equal(data.reward, data.obs.user_id)
+    assert data.obs.context.max() == 2  # the steps of an episode before its last observation
+    single = RecordBanditDataset(Walk(3), logging_policy=Uniform())
+    for _ in range(3):
+        single.reset()
+        for _ in range(3):
+            single.act()
+    np.testing.assert_array_equal(single.dataset().reward, single.dataset().obs.user_id)
+    assert single.dataset().round_id.tolist() == list(range(9))
+
+
+def test_a_list_of_seeds_keys_a_third_partys_rounds() -> None:
+    envs = gym.vector.SyncVectorEnv([lambda: Walk(1)] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    recorder = RecordBanditDatasetVector(envs, logging_policy=Uniform())
+    for seed in ([5, 50], [7, 70]):
+        recorder.reset(seed=seed)
+        recorder.act()
+    assert recorder.dataset().seed.tolist() == [5, 50, 7, 70]
+    recorder.reset(seed=[5, 50])
+    with pytest.raises(ValueError, match="seed 5, round 0 is recorded already"):
+        recorder.act()
+
+
+def test_a_hand_built_async_vector_is_one_of_ours() -> None:
+    envs = gym.vector.AsyncVectorEnv([lambda: make(split="test")] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    recorder = RecordBanditDatasetVector(envs, logging_policy=preference())
+    recorder.reset(seed=4)
+    recorder.act()
+    data = recorder.dataset()
+    recorder.close()
+    for i in range(2):
+        alone = prompt_bandits.collect(SYNTHETIC, preference(), 1, seed=4 + i, n_actions=10, split="test")
+        assert_same_rows(data.take(slice(i, i + 1)), alone)
+        assert data.obs.prompts.same_as(alone.obs.prompts)
+    assert data.spec["kwargs"] == {"n_actions": 10, "split": "test"}
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, None, np.zeros((2, 2)), [[1, 2], [3]], object()])
+def test_only_numbers_texts_and_vectors_are_extras(value) -> None:
+    env = RecordBanditDataset(make())
+    env.reset(seed=0)
+    env.step(1)
+    with pytest.raises(ValueError, match="group: expected numbers or texts"):
+        env.annotate(group=value)
+    env.annotate(group="a", point=[1.0, 2.0])
+    assert env.dataset().extras["point"].tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize(("first", "other"), [(1.0, "one"), ("one", 1), ([1.0, 2.0], [1.0, 2.0, 3.0]), ([1.0], 1.0)])
+def test_an_extra_of_another_kind_is_named_before_anything_is_played(first, other, tmp_path) -> None:
+    env = RecordBanditDataset(make(), tmp_path / "log")
+    env.reset(seed=0)
+    env.step(1)
+    env.annotate(group=first)
+    env.reset()
+    env.step(2)
+    env.annotate(group=other)
+    env.reset()
+    for refused in (lambda: env.step(3), env.dataset):
+        with pytest.raises(ValueError, match=r"group: expected .* as in the rows so far"):
+            refused()
+    env.annotate(group=first)
+    env.step(3)
+    env.annotate(group=first)
+    env.close()
+    assert BanditDataset.load(tmp_path / "log").action.tolist() == [1, 2, 3]
+
+
+def test_steps_after_the_close_are_refused(tmp_path) -> None:
+    env = RecordBanditDataset(make(), tmp_path / "log", Uniform())
+    env.reset(seed=0)
+    env.act()
+    env.close()
+    env.reset()
+    with pytest.raises(ValueError, match="this recorder is closed"):
+        env.act()
+
+
+def test_an_integer_mask_of_a_mapping_is_a_mask() -> None:
+    env = RecordBanditDataset(
+        Weather(),
+        logging_policy=Uniform(),
+        mapping=lambda obs, info: {"context": obs["wind"], "action_mask": np.array([0, 1, 1], dtype=np.int8)},
+    )
+    for _ in range(20):
+        env.reset()
+        env.act()
+    assert env.dataset().obs.action_mask.dtype == bool
+    assert set(env.dataset().action) == {1, 2}
+
+
+def test_specs_tell_parts_apart_by_all_their_values() -> None:
+    specs = [
+        prompt_bandits.collect(
+            synthetic_simulator(SyntheticConfig(mapping=m), llm=SyntheticConfig(mapping=m).build().llm), Uniform(), 2
+        ).spec
+        for m in ("linear", "trigonometric", "trigonometric")
+    ]
+    assert specs[0] != specs[1] == specs[2]
+    config = SyntheticConfig(n_actions=4, world="published")
+    assert prompt_bandits.collect(config.build(), Uniform(), 2).spec["recipe"]["state"]["world"] == "published"

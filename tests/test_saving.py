@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -100,6 +100,13 @@ def test_what_cannot_be_saved_is_told(tmp_path) -> None:
     with pytest.raises(ValueError, match="injected parts cannot be saved"):
         prompt_bandits.save(Softmax(OracleScore(injected)), tmp_path / "p")
     assert not (tmp_path / "p").exists()
+
+
+def test_a_changed_simulator_has_no_recipe() -> None:
+    """Else a saved oracle would come back for the world that it was before the change."""
+    changed = replace(SIMULATOR, reward_model=SyntheticConfig(n_actions=10, world_seed=5).build().reward_model)
+    assert SIMULATOR.recipe == CONFIG
+    assert changed.recipe is None
 
 
 def test_foreign_and_damaged_folders_are_told(tmp_path) -> None:

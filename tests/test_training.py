@@ -36,6 +36,19 @@ def test_any_torch_optimizer_by_name(optimizer) -> None:
     assert point.x.item() == pytest.approx(1.0, abs=0.1)
 
 
+def test_weight_decay_and_lr_reach_the_optimizer() -> None:
+    """SGD by hand: x ← x − lr·(gradient + decay·x), from x = 2 with gradient 3."""
+    point = Point(2.0)
+    config = TrainingConfig(optimizer="SGD", lr=0.1, weight_decay=0.5, steps=1)
+    optimise(point, lambda step: Loss(3 * point.x), config, label="test")
+    assert point.x.item() == pytest.approx(2 - 0.1 * (3 + 0.5 * 2))
+
+
+def test_an_optimizer_that_cannot_take_the_settings_is_named() -> None:
+    with pytest.raises(ValueError, match="optimizer: Rprop does not take"):
+        optimise(Point(), lambda step: None, TrainingConfig(optimizer="Rprop", weight_decay=0.1), label="test")
+
+
 def test_logs_are_means_since_the_last_log_and_the_last_step_is_one() -> None:
     point, history = Point(), History()
     values = iter(range(1, 8))
@@ -82,7 +95,9 @@ def test_a_loss_that_is_not_finite_is_told() -> None:
         ({"batch_size": 0}, "batch_size: expected >= 1"),
         ({"lr": 0.0}, "lr, weight_decay: expected > 0 and >= 0"),
         ({"validation_fraction": 1.0}, r"validation_fraction: expected in \[0, 1\)"),
-        ({"patience": 2}, "patience: expected >= 1 and a validation_fraction"),
+        ({"patience": 0}, "patience: expected >= 1 or None, got 0"),
+        ({"optimizer": "LBFGS"}, "optimizer: expected the name"),
+        ({"optimizer": "SparseAdam"}, "optimizer: expected the name"),
         ({"checkpoint": "first"}, "checkpoint: expected 'best' or 'last'"),
     ],
 )

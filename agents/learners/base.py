@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
-from agents.batch import Batch, hold_out, to_tensor
-from agents.losses import uniform_loss
-from agents.networks import NETWORKS
-from agents.policies import NeuralPolicy, masked_log_softmax
-from agents.protocols import Callback
-from agents.training import Loss, TrainingConfig, optimise
-from agents.weights import importance_weight, self_normalised
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.rounds import Rounds, RoundStream
 from prompt_bandits.types import IntArray, Observation
+
+from ..batch import Batch, hold_out, to_tensor
+from ..losses import uniform_loss
+from ..networks import NETWORKS
+from ..policies import NeuralPolicy, masked_log_softmax
+from ..protocols import Callback
+from ..training import Loss, TrainingConfig, optimise
+from ..weights import importance_weight, self_normalised
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,15 @@ def fit_policy(
         warmup = replace(config, steps=config.warmup_steps, validation_fraction=0.0, patience=None)
         optimise(policy.network, lambda _: _uniform(steps.next()), warmup, label=f"{name} warm-up")
     loss = make_loss(train)
+
+    def step_loss(_: int) -> Loss:
+        step = steps.next()
+        value = loss(step)
+        return Loss(value.value, {**value.metrics, "logged_action_prob": step.logged_log_prob().exp().mean()})
+
     optimise(
         policy.network,
-        lambda _: loss(steps.next()),
+        step_loss,
         config,
         label=name,
         validate=None if held_out is None else _validation(policy, held_out, config, (make_score or _snips)(held_out)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents.learners.base import PolicyTraining, Step, StepLoss, fit_policy
-from agents.losses import behaviour_cloning_loss
-from agents.policies import NeuralPolicy
-from agents.protocols import Callback, SamplesOutputs
-from agents.training import Loss
 from prompt_bandits.datasets import BanditDataset
+
+from ..losses import behaviour_cloning_loss
+from ..policies import NeuralPolicy
+from ..protocols import Callback, SamplesOutputs
+from ..training import Loss
+from .base import PolicyTraining, Step, StepLoss, fit_policy
 
 
 @dataclass(frozen=True)
@@ -37,4 +38,4 @@ def _make(rounds: BanditDataset) -> StepLoss:
 
 def _loss(step: Step) -> Loss:
     log_prob = step.logged_log_prob()
-    return Loss(behaviour_cloning_loss(log_prob), {"logged_action_prob": log_prob.exp().mean()})
+    return Loss(behaviour_cloning_loss(log_prob))

@@ -9,15 +9,16 @@ from functools import partial
 import numpy as np
 import torch
 
-from agents.batch import to_array, to_tensor
-from agents.learners.base import PolicyTraining, Step, StepLoss, at, fit_policy
-from agents.losses import expected_reward_loss, policy_gradient_loss
-from agents.policies import NeuralPolicy
-from agents.protocols import Callback, QFunction, SamplesOutputs
-from agents.reward_models import RewardTraining, fit_action_reward_model
-from agents.training import Loss
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.types import FloatArray, IntArray, Observation
+
+from ..batch import to_array, to_tensor
+from ..losses import expected_reward_loss, policy_gradient_loss
+from ..policies import NeuralPolicy
+from ..protocols import Callback, QFunction, SamplesOutputs
+from ..reward_models import RewardTraining, fit_action_reward_model
+from ..training import Loss
+from .base import PolicyTraining, Step, StepLoss, at, fit_policy
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def _exact(model: QFunction, rounds: BanditDataset) -> StepLoss:
     def loss(step: Step) -> Loss:
         q_hat = to_tensor(scores_at(step.index), step.log_probs.device)
         value = expected_reward_loss(step.log_probs, q_hat)
-        return Loss(value, {"logged_action_prob": step.logged_log_prob().exp().mean()})
+        return Loss(value)
 
     return loss
 
@@ -70,7 +71,7 @@ def _sampled(model: QFunction, rounds: BanditDataset) -> StepLoss:
         action = step.draw()
         q_hat = to_tensor(model.predict(step.obs, to_array(action)), step.log_probs.device)
         value = policy_gradient_loss(at(step.log_probs, action), torch.ones_like(q_hat), q_hat)
-        return Loss(value, {"logged_action_prob": step.logged_log_prob().exp().mean()})
+        return Loss(value)
 
     return loss
 

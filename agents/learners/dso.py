@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from agents.batch import to_array, to_tensor
-from agents.density import (
-    DensityTraining,
-    MonteCarloDensity,
-    check_kernel,
-    embedding_noise,
-    fit_density_model,
-    kernel_value,
-    only_policy,
-    output_embedding,
-)
-from agents.kernels import KernelFunction
-from agents.learners.base import PolicyTraining, Step, StepLoss, at, fit_policy
-from agents.losses import policy_gradient_loss
-from agents.policies import NeuralPolicy
-from agents.protocols import Callback, Density, SamplesOutputs
-from agents.training import Loss
-from agents.weights import check_clip, kernel_weight
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.types import FloatArray
+
+from ..batch import to_array, to_tensor
+from ..density import DensityTraining, MonteCarloDensity, fit_density_model, output_embedding
+from ..kernels import KernelFunction, OutputKernel
+from ..losses import policy_gradient_loss
+from ..policies import NeuralPolicy
+from ..protocols import Callback, Density, SamplesOutputs
+from ..training import Loss
+from ..weights import check_clip, kernel_weight
+from .base import PolicyTraining, Step, StepLoss, at, fit_policy
 
 
 @dataclass(frozen=True)
@@ -36,25 +28,22 @@ class DSO(PolicyTraining):
     step, as published.
     """
 
-    kernel: str | KernelFunction = "gaussian"  # or "uniform"
+    kernel: str | KernelFunction = "gaussian"  # or "uniform", or any callable
     tau: float = 1.0  # bandwidth, in units of the output distance ‖o − o'‖ / d_o
     emb_noise: float = 1.0  # standard deviation of noise on both outputs inside the kernel
     clip: float | None = 200.0
-    density: str = "function"  # a network fitted to kernel values; or "monte_carlo"
-    density_steps: int = 10_000  # of "function"
+    density_by: str = "function"  # a network fitted to kernel values; or "monte_carlo"
+    density_training: DensityTraining = field(default_factory=DensityTraining)  # of "function"
     density_outputs: int = 100  # fresh outputs a round of "monte_carlo"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_kernel(self.kernel, self.tau, self.emb_noise)
         check_clip(self.clip)
-        if self.density not in ("function", "monte_carlo"):
-            raise ValueError(f"density: expected 'function' or 'monte_carlo', got {self.density!r}")
-        if self.density_outputs < 1 or self.density_steps < 0:
-            raise ValueError(
-                "density_outputs, density_steps: expected >= 1 and >= 0, "
-                f"got {self.density_outputs}, {self.density_steps}"
-            )
+        self._kernel()
+        if self.density_by not in ("function", "monte_carlo"):
+            raise ValueError(f"density_by: expected 'function' or 'monte_carlo', got {self.density_by!r}")
+        if self.density_outputs < 1:
+            raise ValueError(f"density_outputs: expected >= 1, got {self.density_outputs}")
 
     def fit(
         self,
@@ -72,8 +61,12 @@ class DSO(PolicyTraining):
             ValueError: no simulator, no output embeddings, not one logging policy in the data, or no propensities to
                 validate by.
         """
-        if simulator is None:
-            raise ValueError("simulator: DSO samples outputs of the frozen LLM; expected simulator=, got none")
+        if not hasattr(simulator, "respond"):
+            raise ValueError(
+                "simulator: DSO samples outputs of the frozen LLM; expected an object with `respond`, such as "
+                f"env.unwrapped.simulator, got {simulator!r}"
+            )
+        assert simulator is not None
         data.require_output()
         if self.validation_fraction:
             data.require_propensity()
@@ -87,19 +80,19 @@ class DSO(PolicyTraining):
 
     def fit_density(self, data: BanditDataset, simulator: SamplesOutputs, *, seed: int) -> Density:
         """π0(φ(s)|x) as this learner would estimate it; pass it to `fit` to share it."""
-        training = DensityTraining(
-            kernel=self.kernel, tau=self.tau, emb_noise=self.emb_noise, steps=self.density_steps, device=self.device
-        )
-        if self.density == "monte_carlo":
-            return MonteCarloDensity(simulator, only_policy(data), training, self.density_outputs, seed)
-        return fit_density_model(data, simulator, training, seed=seed)
+        if self.density_by == "monte_carlo":
+            policy = data.require_logging_policy()
+            return MonteCarloDensity(simulator, policy, self._kernel(), self.density_outputs, seed)
+        return fit_density_model(data, simulator, self.density_training, kernel=self._kernel(), seed=seed)
+
+    def _kernel(self) -> OutputKernel:
+        return OutputKernel(self.kernel, self.tau, self.emb_noise)
 
     def _loss(self, step: Step, simulator: SamplesOutputs, density: FloatArray) -> Loss:
         assert step.batch.output is not None
         action = step.draw()
         drawn = to_tensor(output_embedding(simulator, step.obs, to_array(action), step.rounds), self.device)
-        noise = embedding_noise(step.rounds, drawn.shape[1], self.emb_noise, self.device)
-        kernel = kernel_value(self.kernel, self.tau, step.batch.output, drawn, noise)
+        kernel = self._kernel().value(step.batch.output, drawn, step.rounds)
         weight = kernel_weight(kernel, to_tensor(density, self.device), self.clip)
         loss = policy_gradient_loss(at(step.log_probs, action), weight, step.batch.reward)
-        return Loss(loss, {"weight": weight.mean(), "logged_action_prob": step.logged_log_prob().exp().mean()})
+        return Loss(loss, {"weight": weight.mean()})

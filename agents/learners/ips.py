@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents.learners.base import PolicyTraining, Step, fit_policy
-from agents.losses import policy_gradient_loss
-from agents.policies import NeuralPolicy
-from agents.protocols import Callback, SamplesOutputs
-from agents.training import Loss
-from agents.weights import check_clip, importance_weight
 from prompt_bandits.datasets import BanditDataset
+
+from ..losses import policy_gradient_loss
+from ..policies import NeuralPolicy
+from ..protocols import Callback, SamplesOutputs
+from ..training import Loss
+from ..weights import check_clip, importance_weight
+from .base import PolicyTraining, Step, fit_policy
 
 
 @dataclass(frozen=True)
@@ -48,4 +49,4 @@ class IPS(PolicyTraining):
         prob = log_prob.detach().exp()
         weight = importance_weight(prob, step.batch.propensity, self.clip)
         loss = policy_gradient_loss(log_prob, weight, step.batch.reward)
-        return Loss(loss, {"weight": weight.mean(), "logged_action_prob": prob.mean()})
+        return Loss(loss, {"weight": weight.mean()})

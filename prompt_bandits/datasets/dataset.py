@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from prompt_bandits.datasets.summary import Summary
 from prompt_bandits.protocols import Policy
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.saving import fingerprint
-from prompt_bandits.types import FloatArray, IntArray, Observation, Output, Prompts, RowIndex
+from prompt_bandits.types import BoolArray, FloatArray, IntArray, Observation, Output, Prompts, RowIndex, text_array
 
 _SCALARS = ("action", "reward", "propensity", "seed", "round_id", "policy_id", "user_id", "query_id", "query_text")
 _VECTORS = ("context", "query", "output.embedding")
@@ -118,6 +118,9 @@ class BanditDataset:
         propensity: FloatArray | None = None,
         query: FloatArray | None = None,
         output: FloatArray | None = None,
+        sentence: Iterable[str] | None = None,
+        action_mask: BoolArray | None = None,
+        user_id: IntArray | None = None,
         **columns: Any,
     ) -> BanditDataset:
         """A dataset of one's own from plain arrays.
@@ -130,6 +133,9 @@ class BanditDataset:
             propensity: (n,); leave it out where it is unknown.
             query: (n, d_q).
             output: (n, d_o) embeddings of what the LLM wrote.
+            sentence: (n,) its texts.
+            action_mask: (n, |A|) True where a prompt could be chosen.
+            user_id: (n,).
             columns: further fields of `BanditDataset`, such as `extras`.
         """
         context = np.asarray(context, dtype=np.float32)
@@ -139,13 +145,16 @@ class BanditDataset:
             context,
             prompts if isinstance(prompts, Prompts) else Prompts.one_hot(int(prompts)),
             None if query is None else np.asarray(query, dtype=np.float32),
+            user_id=None if user_id is None else np.asarray(user_id),
+            action_mask=None if action_mask is None else np.asarray(action_mask, dtype=bool),
         )
+        embedding = None if output is None else np.asarray(output, dtype=np.float32)
         return cls(
             obs,
             np.asarray(action),
             np.asarray(reward, dtype=np.float64),
             propensity=None if propensity is None else np.asarray(propensity, dtype=np.float64),
-            output=None if output is None else Output(np.asarray(output, dtype=np.float32)),
+            output=Output.or_none(embedding, None if sentence is None else text_array(sentence)),
             **columns,
         )
 
@@ -231,6 +240,16 @@ class BanditDataset:
                 "record with logging_policy= or annotate(propensity=...)"
             )
         return self.propensity
+
+    def require_logging_policy(self) -> Policy:
+        """The policy that logged all of it.
+
+        Raises:
+            ValueError: the dataset carries none, or several.
+        """
+        if len(self.policies) != 1:
+            raise ValueError(f"logging_policy: expected a dataset that carries exactly one, got {len(self.policies)}")
+        return self.policies[0]
 
     def require_output(self) -> FloatArray:
         """The output embeddings (n, d_o).

@@ -1,8 +1,10 @@
 """A dataset as a folder: Parquet for rows and tables, JSON for what describes them. Nothing pickled.
 
-meta/info.json            schema version, environment spec, seeds, package versions, checksums meta/policies/<k>/
-the logging policies, loadable tables/actions.parquet    the prompts data/part-00000.parquet   the rounds (zstd)
-oracle/part-00000.parquet truths for judging, apart from what learners read
+- `meta/info.json`: schema version, environment spec, seeds, package versions, checksums
+- `meta/policies/<k>/`: the logging policies, loadable
+- `tables/actions.parquet`: the prompts
+- `data/part-00000.parquet`: the rounds (zstd)
+- `oracle/part-00000.parquet`: truths for judging, apart from what learners read
 """
 
 from __future__ import annotations
