@@ -12,7 +12,7 @@ def importance_weight(prob: Tensor, propensity: Tensor, clip: float | None = Non
 
 
 def kernel_weight(kernel: Tensor, density: Tensor, clip: float | None = None) -> Tensor:
-    """w = K(s_i, s') / π0(φ(s_i)|x_i), at most `clip` (Kiyohara et al., 2025, Eq. of DSO). (B,)"""
+    """w = K(s_i, s') / π0(φ(s_i)|x_i), at most `clip` (DSO; Kiyohara et al., 2025). (B,)"""
     assert kernel.shape == density.shape
     return clipped(kernel.detach() / density, clip)
 

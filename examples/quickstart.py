@@ -32,7 +32,7 @@ class Args:
     seed: int = 0
     """of the rounds and the learners"""
     out: Path = Path("runs/quickstart")
-    """where the dataset's folder, the best policy's folder and the plot go"""
+    """where the dataset's folder, DSO's policy and the plot go"""
 
 
 def main(args: Args) -> None:

@@ -73,8 +73,7 @@ def sample_for_rows(policy: Policy, obs: Observation, row: IntArray, uniform: Fl
         for i in range(rows.start, rows.stop):
             asked = order[bounds[i] : bounds[i + 1]]
             own = cumulative[i - rows.start]
-            target = np.minimum(uniform[asked] * own[-1], np.nextafter(own[-1], 0))
-            action[asked] = np.searchsorted(own, target, side="right")
+            action[asked] = np.searchsorted(own, uniform[asked] * own[-1], side="right")
     return action
 
 
@@ -96,9 +95,11 @@ def _sample_distinct(policy: Policy, obs: Observation, uniform: FloatArray) -> t
 
 
 def _invert(cumulative: FloatArray, uniform: FloatArray) -> IntArray:
-    """The first action whose cumulative mass exceeds u times the row's own total; so never one of probability 0."""
-    total = cumulative[:, -1]
-    target = np.minimum(uniform * total, np.nextafter(total, 0))
+    """The first action whose cumulative mass exceeds u times the row's own total; so never one of probability 0.
+
+    There always is one: draws are at most 1 − 2⁻⁵³, and float64 rounds (1 − 2⁻⁵³)·t below t.
+    """
+    target = uniform * cumulative[:, -1]
     action: IntArray = (cumulative > target[:, None]).argmax(axis=1)
     return action
 

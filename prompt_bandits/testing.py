@@ -1,6 +1,4 @@
-"""Checks that tell in plain words what is wrong with a part, a policy or a dataset; for third parties and for our
-own tests.
-"""
+"""Checks that say in plain words what is wrong with a part or a policy; for third parties and for our own tests."""
 
 from __future__ import annotations
 

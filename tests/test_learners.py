@@ -320,6 +320,25 @@ def test_the_dso_loss_by_hand() -> None:
     assert noisy.value.item() != pytest.approx(expected, rel=1e-3)
 
 
+def test_dso_divides_each_round_by_its_own_density(identity, tiny, monkeypatch) -> None:
+    class Numbered:
+        def density(self, obs, output):
+            return 1 + np.arange(len(obs), dtype=np.float32)
+
+    seen = []
+    loss = DSO._loss
+
+    def watched(self, step, simulator, density):
+        seen.append((step.index, density))
+        return loss(self, step, simulator, density)
+
+    monkeypatch.setattr(DSO, "_loss", watched)
+    DSO(steps=3).fit(tiny, seed=0, simulator=identity, density=Numbered())
+    assert len(seen) == 3
+    for index, density in seen:
+        np.testing.assert_array_equal(density, 1 + index)
+
+
 def test_draws_are_the_policys_and_never_of_probability_zero() -> None:
     n = 30_000
     log_probs = masked_log_softmax(

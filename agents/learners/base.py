@@ -66,10 +66,10 @@ class Step:
     def draw(self) -> Tensor:
         """Actions a' ~ π, (B,)."""
         cumulative = self.log_probs.detach().double().exp().cumsum(dim=1)
-        total = cumulative[:, -1]
-        uniform = torch.tensor(self.rounds.uniform("action"), device=total.device)
-        target = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
-        action: Tensor = (cumulative <= target[:, None]).sum(dim=1)
+        uniform = torch.tensor(
+            self.rounds.uniform("action"), device=cumulative.device
+        )  # float64: in float32 it may be 1
+        action: Tensor = (cumulative <= (uniform * cumulative[:, -1])[:, None]).sum(dim=1)
         return action
 
 
