@@ -7,7 +7,7 @@ DSO divides by it (Kiyohara et al., 2025). Two ways: a network f(x, o) fitted to
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -77,15 +77,14 @@ class MonteCarloDensity:
     def density(self, obs: Observation, output: FloatArray) -> FloatArray:
         """(n,) at the outputs (n, d_o)."""
         m, out = self.n_outputs, np.empty(len(obs), dtype=np.float32)
+        bare = replace(obs, action_mask=None)  # masks are for choosing; a hundred copies of them are for nothing
         step = max(1, _PREPARED // m)
         for begin in range(0, len(obs), step):
             rows = np.arange(begin, min(begin + step, len(obs)))
-            some = obs.take(rows)
-            action, _ = sample_actions(self.policy, some, Rounds(self.seed, begin, len(rows), "fit/density/actions"), m)
+            chooses = Rounds(self.seed, begin, len(rows), "fit/density/actions")
+            action, _ = sample_actions(self.policy, obs.take(rows), chooses, m)
             fresh = Rounds(self.seed, begin * m, len(rows) * m, "fit/density/outputs")
-            drawn = output_embedding(
-                self.simulator, some.take(np.repeat(np.arange(len(rows)), m)), action.ravel(), fresh
-            )
+            drawn = output_embedding(self.simulator, bare.take(np.repeat(rows, m)), action.ravel(), fresh)
             logged = to_tensor(np.repeat(output[rows], m, axis=0))
             values = self.kernel.value(logged, to_tensor(drawn), fresh)
             out[rows] = to_array(values).reshape(len(rows), m).mean(axis=1)
@@ -140,7 +139,7 @@ class _Pairs:
     def __init__(
         self, data: BanditDataset, simulator: SamplesOutputs, kernel: OutputKernel, training: DensityTraining, seed: int
     ) -> None:
-        self.data, self.simulator, self.kernel, self.training, self.seed = data, simulator, kernel, training, seed
+        self.obs, self.simulator, self.kernel, self.training, self.seed = data.obs, simulator, kernel, training, seed
         self.features = features_of(data.obs, training.device)
         total = training.steps * training.batch_size
         rounds = self._rounds(0, total, "rows")
@@ -161,7 +160,7 @@ class _Pairs:
 
     def _prepare(self, begin: int, end: int) -> None:
         rows, training = self.row[begin:end], self.training
-        obs = self.data.obs.take(rows)
+        obs = replace(self.obs, action_mask=None).take(rows)
         outputs = []
         for which in (0, 1):
             rounds = self._rounds(begin, end - begin, f"output {which}")

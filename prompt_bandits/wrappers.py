@@ -63,7 +63,7 @@ class RecordBanditDataset(RecordingMixin, gym.Wrapper[Any, Any, Any, Any], Recor
         return obs, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        index = self._recorder.index_of(_ONE, np.asarray(action)[None]).reshape(1)
+        index = self._recorder.index_of(_ONE, np.asarray(action)[None])
         return self._play(action, index, self._recorder.propensity_of(_ONE, index))
 
     def act(self) -> tuple[Any, Any, bool, bool, dict[str, Any]]:

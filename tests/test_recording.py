@@ -204,8 +204,9 @@ def test_an_action_of_propensity_zero_is_refused_and_not_played() -> None:
 def test_wrong_actions_are_still_the_environments_to_refuse() -> None:
     env = RecordBanditDataset(make(), logging_policy=Uniform())
     env.reset(seed=0)
-    with pytest.raises(ValueError, match="action: expected an integer in 0 … 9, got"):
-        env.step(12)
+    for wrong in (12, -1, "3", 1.5, None, np.array([1, 2])):
+        with pytest.raises(ValueError, match="action: expected an integer in 0 … 9, got"):
+            env.step(wrong)
     with pytest.raises(ValueError, match="no round is recorded yet"):
         env.dataset()
     env.step(2)
