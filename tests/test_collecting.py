@@ -57,7 +57,7 @@ def test_wrong_ranges_are_refused(simulator, kwargs, message) -> None:
 
 
 def test_a_third_partys_rounds_cannot_be_sought() -> None:
-    from test_recording import Weather
+    from test_recording_third_party import Weather
 
     assert len(collect(Weather(), Uniform(), 5, seed=3)) == 5
     with pytest.raises(ValueError, match="start: expected 0 for an environment that numbers no rounds"):
