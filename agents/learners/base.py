@@ -65,10 +65,9 @@ class Step:
 
     def draw(self) -> Tensor:
         """Actions a' ~ π, (B,)."""
+        # All in float64: a draw just below 1 would be 1 in float32, and take an action that cannot be.
         cumulative = self.log_probs.detach().double().exp().cumsum(dim=1)
-        uniform = torch.tensor(
-            self.rounds.uniform("action"), device=cumulative.device
-        )  # float64: in float32 it may be 1
+        uniform = torch.tensor(self.rounds.uniform("action"), device=cumulative.device)
         action: Tensor = (cumulative <= (uniform * cumulative[:, -1])[:, None]).sum(dim=1)
         return action
 
