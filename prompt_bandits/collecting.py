@@ -47,7 +47,7 @@ def collect(
         env: an id, an environment, a vector environment or a simulator.
         policy: the logging policy.
         n: rounds to play.
-        seed: of the rounds.
+        seed: of the rounds; under Gymnasium's own vectors sub-environment i has seed + i, as in their `reset`.
         path: also save the dataset to this new folder.
         start: the first round.
         overwrite: replace a dataset at `path`.
