@@ -119,7 +119,7 @@ def fit_density_model(
     """
     training = training or DensityTraining()
     dim = data.require_output().shape[1]
-    dims = {"dim_features": data.obs.features().shape[1], "dim_other": dim, "n_actions": 0, "hidden": training.hidden}
+    dims = {"dim_features": data.obs.features().shape[1], "dim_other": dim, "hidden": training.hidden}
     with torch_seed(seed, "density"):
         model = DensityModel(dims)
     network: PairwiseMLP = model.network.to(training.device)

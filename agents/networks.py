@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 class ActionLogits(nn.Module):
     """[x; q] → |A| logits; knows prompts by number only."""
 
-    def __init__(self, dim_features: int, dim_prompt: int, n_actions: int, hidden: int) -> None:
+    def __init__(self, dim_features: int, n_actions: int, hidden: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(dim_features, hidden), nn.ReLU(), nn.Linear(hidden, n_actions))
         self.n_actions = n_actions
@@ -28,10 +29,10 @@ class ActionLogits(nn.Module):
 class PromptScorer(nn.Module):
     """f(x, q)·g(e_a): logits for any table of prompts, unseen ones included."""
 
-    def __init__(self, dim_features: int, dim_prompt: int, n_actions: int, hidden: int) -> None:
+    def __init__(self, dim_features: int, dim_other: int, hidden: int) -> None:
         super().__init__()
         self.user = nn.Sequential(nn.Linear(dim_features, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
-        self.prompt = nn.Sequential(nn.Linear(dim_prompt, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
+        self.prompt = nn.Sequential(nn.Linear(dim_other, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
         self.scale = hidden**-0.5
 
     def forward(self, features: Tensor, prompts: Tensor) -> Tensor:  # (B, d), (|A|, d_a) -> (B, |A|)
@@ -42,7 +43,7 @@ class PromptScorer(nn.Module):
 class PairwiseMLP(nn.Module):
     """[x; q; v] → a number, v being a prompt's, a cluster centre's or an output's features."""
 
-    def __init__(self, dim_features: int, dim_other: int, n_actions: int, hidden: int) -> None:
+    def __init__(self, dim_features: int, dim_other: int, hidden: int) -> None:
         super().__init__()
         self.first = nn.Linear(dim_features + dim_other, hidden)
         self.last = nn.Linear(hidden, 1)
@@ -79,6 +80,11 @@ def relu_inner(user: Tensor, item: Tensor, weight: Tensor) -> Tensor:
 
 
 NETWORKS: dict[str, type[nn.Module]] = {"mlp": ActionLogits, "scorer": PromptScorer, "pairwise": PairwiseMLP}
+
+
+def network_dims(kind: str, **sizes: int) -> dict[str, int]:
+    """Those of `sizes` that the network of this name is made of."""
+    return {name: sizes[name] for name in inspect.signature(NETWORKS[kind]).parameters}
 
 
 def make_network(kind: str, dims: dict[str, int]) -> nn.Module:

@@ -15,7 +15,7 @@ from prompt_bandits.types import FloatArray, Observation
 
 from .batch import features_of, to_array, to_tensor
 from .clustering import Clustering
-from .networks import make_network
+from .networks import make_network, network_dims
 from .saved_network import network_from_state, network_state
 from .training import torch_seed
 
@@ -46,12 +46,13 @@ class NeuralPolicy:
     @classmethod
     def initial(cls, kind: str, obs: Observation, hidden: int, seed: int) -> NeuralPolicy:
         """An untrained policy for rounds like `obs`."""
-        dims = {
-            "dim_features": obs.features().shape[1],
-            "dim_other" if kind == "pairwise" else "dim_prompt": obs.prompts.embedding.shape[1],
-            "n_actions": obs.n_actions,
-            "hidden": hidden,
-        }
+        dims = network_dims(
+            kind,
+            dim_features=obs.features().shape[1],
+            dim_other=obs.prompts.embedding.shape[1],
+            n_actions=obs.n_actions,
+            hidden=hidden,
+        )
         with torch_seed(seed, "policy"):
             return cls(kind, dims)
 

@@ -143,7 +143,7 @@ _Model = TypeVar("_Model", bound=PairModel)
 def _new(cls: type[_Model], data: BanditDataset, dim_other: int, hidden: int, seed: int) -> _Model:
     dim_features = data.obs.features().shape[1]
     with torch_seed(seed, cls.saved_as):
-        return cls({"dim_features": dim_features, "dim_other": dim_other, "n_actions": 0, "hidden": hidden})
+        return cls({"dim_features": dim_features, "dim_other": dim_other, "hidden": hidden})
 
 
 def _regress(

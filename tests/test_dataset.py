@@ -286,6 +286,8 @@ def test_damaged_and_missing_files_are_named(tmp_path, logged, file) -> None:
         (lambda info: {k: v for k, v in info.items() if k != "sha256"}, "info.json: damaged"),
         (lambda info: info | {"sha256": {"../x": "0"}}, "names a file outside its folder"),
         (lambda info: [], "info.json: damaged"),
+        (lambda info: info | {"sha256": 3}, "info.json: damaged"),
+        (lambda info: info | {"policies": "many"}, "info.json: damaged"),
     ],
 )
 def test_foreign_descriptions_are_refused(tmp_path, logged, change, message) -> None:

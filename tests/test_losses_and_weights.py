@@ -178,7 +178,7 @@ def test_relu_inner_equals_the_sum_that_it_stands_for() -> None:
 
 
 def test_a_pairwise_network_gives_the_same_by_pairs_by_table_and_in_training() -> None:
-    network = PairwiseMLP(4, 3, 0, 16)
+    network = PairwiseMLP(4, 3, 16)
     features, table = torch.randn(5, 4), torch.randn(6, 3)
     with torch.no_grad():
         fast = network(features, table)

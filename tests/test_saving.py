@@ -18,7 +18,7 @@ from prompt_bandits.policies import EpsilonGreedy, Logits, Mixture, OracleScore,
 from prompt_bandits.saving import fingerprint, register_saved
 from prompt_bandits.synthetic import SyntheticConfig, synthetic_simulator
 
-DIMS = {"dim_features": 10, "dim_other": 5, "n_actions": 0, "hidden": 8}
+DIMS = {"dim_features": 10, "dim_other": 5, "hidden": 8}
 CONFIG = SyntheticConfig(n_actions=10, covariance=np.eye(10).tolist())
 SIMULATOR = CONFIG.build()
 OBS = SIMULATOR.observe(SIMULATOR.rounds(0, 0, 7))

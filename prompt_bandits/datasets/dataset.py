@@ -17,7 +17,9 @@ from prompt_bandits.rounds import named_generator
 from prompt_bandits.saving import fingerprint
 from prompt_bandits.types import BoolArray, FloatArray, IntArray, Observation, Output, Prompts, RowIndex, text_array
 
-_SCALARS = ("action", "reward", "propensity", "seed", "round_id", "policy_id", "user_id", "query_id", "query_text")
+OWN_COLUMNS = ("seed", "round_id", "policy_id", "action", "propensity", "reward")
+"""The row fields of a dataset beside those of its observations and outputs."""
+_SCALARS = (*OWN_COLUMNS, "user_id", "query_id", "query_text")
 _VECTORS = ("context", "query", "output.embedding")
 
 
@@ -40,9 +42,7 @@ class BanditDataset:
     policy_id: IntArray | None = None  # (n,) index into policies; None: the first
     policies: tuple[Policy, ...] = ()  # logging policies, where known
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # name: (n, ...) group, session, time, ...
-    oracle: Mapping[str, NDArray[Any]] = field(
-        default_factory=dict
-    )  # name: (n, ...) truths for judging, never for learning
+    oracle: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # name: (n, ...) for judging, never for learning
     spec: Mapping[str, Any] | None = None  # the environment's spec as JSON values
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class BanditDataset:
         if len(self.seed) == 0 and len(self.round_id) == 0 and n > 0:
             object.__setattr__(self, "seed", np.zeros(n, np.int64))
             object.__setattr__(self, "round_id", np.arange(n, dtype=np.int64))
-        self._check_lengths(n)
+        self._check_shapes(n)
         if n == 0:
             return
         if not np.issubdtype(self.action.dtype, np.integer):
@@ -73,7 +73,7 @@ class BanditDataset:
             if column is not None:
                 _refuse(~np.isfinite(column.reshape(n, -1)).all(axis=1), name, "finite numbers", column)
 
-    def _check_lengths(self, n: int) -> None:
+    def _check_shapes(self, n: int) -> None:
         for name, column in self._columns().items():
             if len(column) != n:
                 raise ValueError(f"{name}: expected {n} rows, one an action, got {len(column)}")
@@ -86,9 +86,7 @@ class BanditDataset:
 
     def _columns(self) -> dict[str, NDArray[Any]]:
         """Every column with a row a round, by the name of its field."""
-        columns: dict[str, Any] = {
-            name: getattr(self, name) for name in ("action", "reward", "propensity", "seed", "round_id", "policy_id")
-        }
+        columns: dict[str, Any] = {name: getattr(self, name) for name in OWN_COLUMNS}
         columns |= {name: getattr(self.obs, name) for name in Observation.row_fields}
         if self.output is not None:
             columns |= {f"output.{name}": getattr(self.output, name) for name in Output.row_fields}
@@ -160,9 +158,7 @@ class BanditDataset:
 
     def take(self, index: RowIndex) -> BanditDataset:
         """The rows at `index` (a slice, positions or a mask), in that order."""
-        own = {
-            name: getattr(self, name) for name in ("action", "reward", "propensity", "seed", "round_id", "policy_id")
-        }
+        own = {name: getattr(self, name) for name in OWN_COLUMNS}
         return replace(
             self,
             obs=self.obs.take(index),
@@ -209,11 +205,10 @@ class BanditDataset:
             if bool(part.policies) != bool(first.policies):
                 raise ValueError(f"policies: expected in all parts or in none, part {i} differs from part 0")
         policies, policy_id = _merged_policies(parts)
-        names = ("action", "reward", "propensity", "seed", "round_id")
         own: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in parts])
-            for name in names
-            if getattr(first, name) is not None
+            for name in OWN_COLUMNS
+            if name != "policy_id" and getattr(first, name) is not None
         }
         return replace(
             first,

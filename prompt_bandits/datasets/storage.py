@@ -23,13 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prompt_bandits import saving
-from prompt_bandits.datasets.dataset import BanditDataset
+from prompt_bandits.datasets.dataset import OWN_COLUMNS, BanditDataset
 from prompt_bandits.types import Observation, Output, Prompts
 
 SCHEMA_VERSION = 1
 _INFO, _ACTIONS = "meta/info.json", "tables/actions.parquet"
 _DATA, _ORACLE = "data/part-00000.parquet", "oracle/part-00000.parquet"
-_OWN = ("seed", "round_id", "policy_id", "action", "propensity", "reward")
 _PACKAGES = ("prompt_bandits", "numpy", "gymnasium", "pyarrow")
 
 
@@ -111,7 +110,8 @@ def load_dataset(path: Path) -> BanditDataset:
         raise FileNotFoundError(f"{path}: expected a dataset folder with {_INFO}, found none")
     try:
         info = json.loads((path / _INFO).read_text())
-        found, checksums = info["schema_version"], info["sha256"]
+        found, checksums = info["schema_version"], dict(info["sha256"])
+        n_policies, spec = int(info["policies"]), info["env_spec"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path / _INFO}: damaged: {error!r}") from error
     if found != SCHEMA_VERSION:
@@ -124,11 +124,11 @@ def load_dataset(path: Path) -> BanditDataset:
     return BanditDataset(
         obs=obs,
         output=Output.or_none(rows.get("output"), rows.get("sentence")),
-        policies=tuple(saving.load(path / "meta/policies" / str(k)) for k in range(info["policies"])),
+        policies=tuple(saving.load(path / "meta/policies" / str(k)) for k in range(n_policies)),
         extras={name.removeprefix("extras."): column for name, column in rows.items() if name.startswith("extras.")},
         oracle=_read_table(path / _ORACLE) if (path / _ORACLE).is_file() else {},
-        spec=info["env_spec"],
-        **{name: rows[name] for name in _OWN if name in rows},
+        spec=spec,
+        **{name: rows[name] for name in OWN_COLUMNS if name in rows},
     )
 
 
@@ -169,7 +169,7 @@ def _prompt_columns(prompts: Prompts) -> dict[str, NDArray[Any]]:
 
 
 def _row_columns(data: BanditDataset) -> dict[str, NDArray[Any]]:
-    columns: dict[str, Any] = {name: getattr(data, name) for name in _OWN}
+    columns: dict[str, Any] = {name: getattr(data, name) for name in OWN_COLUMNS}
     columns |= {name: getattr(data.obs, name) for name in Observation.row_fields}
     if data.output is not None:
         columns |= {"output": data.output.embedding, "sentence": data.output.text}
