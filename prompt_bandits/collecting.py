@@ -2,147 +2,126 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, overload
 
 import gymnasium as gym
-import numpy as np
-from gymnasium.vector import VectorEnv, VectorWrapper
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
+from gymnasium.vector import VectorEnv
 
-from prompt_bandits.acting import act
 from prompt_bandits.datasets.dataset import BanditDataset
-from prompt_bandits.datasets.storage import check_free
-from prompt_bandits.mapping import simulator_of
+from prompt_bandits.datasets.places import whole_folder
+from prompt_bandits.datasets.stored import StoredDataset
+from prompt_bandits.datasets.writer import DatasetWriter
+from prompt_bandits.playing import Play
 from prompt_bandits.progress import progress_bar
 from prompt_bandits.protocols import Policy
-from prompt_bandits.rounds import BLOCK
 from prompt_bandits.simulator import PromptSimulator
-from prompt_bandits.specs import simulator_spec, stored_spec
-from prompt_bandits.wrappers import RecordBanditDataset, RecordBanditDatasetVector
+from prompt_bandits.workers import play_in_processes
 
-_TRANSPARENT = (PassiveEnvChecker, OrderEnforcing)
+Playable: TypeAlias = "str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | PromptSimulator"
 
 
+@overload
 def collect(
-    env: str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | PromptSimulator,
+    env: Playable, policy: Policy, n: int, seed: int = 0, *, path: None = None, start: int = 0, **options: Any
+) -> BanditDataset: ...
+@overload
+def collect(
+    env: Playable, policy: Policy, n: int, seed: int = 0, *, path: str | Path, start: int = 0, **options: Any
+) -> StoredDataset: ...
+def collect(
+    env: Playable,
     policy: Policy,
     n: int,
     seed: int = 0,
+    *,
     path: str | Path | None = None,
     start: int = 0,
-    *,
+    resume: bool = False,
+    workers: int = 1,
     overwrite: bool = False,
     progress: bool = True,
     **kwargs: Any,
-) -> BanditDataset:
-    """Plays rounds `start … start+n−1` of `seed` with `policy` and returns them as a dataset.
+) -> BanditDataset | StoredDataset:
+    """Plays rounds `start … start+n−1` of `seed` with `policy`.
 
     The rows are those of `RecordBanditDataset(env, logging_policy=policy)` after `reset(seed=seed)`. An environment
     with wrappers that may change rounds is stepped through them; otherwise whole blocks of rounds go through the
     simulator at once. The policy sees blocks of 1024 rounds aligned to absolute multiples, so that rows are bit-equal
-    however the range is cut.
+    however the range is cut, interrupted or shared among workers.
 
     Args:
         env: an id, an environment, a vector environment or a simulator.
         policy: the logging policy.
         n: rounds to play.
         seed: of the rounds; under Gymnasium's own vectors sub-environment i has seed + i, as in their `reset`.
-        path: also save the dataset to this new folder.
+        path: write to this new folder as rounds are played, and return a handle to it in place of the rows.
         start: the first round.
-        overwrite: replace a dataset at `path`.
+        resume: play those of the rounds that are not in the folder at `path` yet, if there is one.
+        workers: processes that share the rounds. Each makes environment and policy anew from what the folder at
+            `path` says of them; so the environment is one with an id (or a `SyntheticConfig`'s), without wrappers that
+            change rounds, and the policy one that can be saved.
+        overwrite: replace a dataset at `path`, once all rounds are played.
         progress: a progress bar on what takes longer than a second, where there is a terminal.
         kwargs: arguments of `gym.make`, with an id.
 
+    Returns:
+        The rows, or with a path the folder.
+
     Raises:
-        ValueError: n < 1 or a negative start.
+        ValueError: n < 1, a negative start, or a folder of other prompts, policy, environment or NumPy to resume.
         FileExistsError: `path` is taken.
+        FolderLocked: another writer is at work at `path`.
+        OSError: rows could not be written; those flushed before stay.
     """
-    if n < 1 or start < 0:
-        raise ValueError(f"collect: expected n >= 1 and start >= 0, got n={n}, start={start}")
+    if n < 1 or start < 0 or workers < 1:
+        raise ValueError(
+            f"collect: expected n >= 1, start >= 0 and workers >= 1, got n={n}, start={start}, workers={workers}"
+        )
     if not isinstance(policy, Policy):
         raise TypeError(f"policy: expected an object with `action_dist`, got {policy!r}")
     if kwargs and not isinstance(env, str):
         raise TypeError(f"collect: expected environment arguments only beside an id, got {', '.join(kwargs)}")
-    if path is not None:
-        check_free(Path(path), overwrite=overwrite)
+    if path is None and (resume or overwrite or workers > 1):
+        raise ValueError("path: expected one with resume, overwrite or several workers, got none")
+    if resume and overwrite:
+        raise ValueError("collect: expected resume or overwrite, got both")
     made = gym.make(env, **kwargs) if isinstance(env, str) else env
-    data = _play(made, policy, n, int(seed), start, progress)
-    if isinstance(env, str):
-        made.close()  # type: ignore[union-attr]
-    if path is not None:
-        data.save(path, overwrite=overwrite)
-    return data
+    try:
+        play, span = Play(made, policy, int(seed)), (start, start + n)
+        if path is None:
+            return BanditDataset.concat(list(_shown(play.rows([span]), n, progress)))
+        if not overwrite:
+            return _record(play, Path(path), span, resume, workers, progress)
+        with whole_folder(Path(path), overwrite=True) as draft:
+            _record(play, draft, span, False, workers, progress)
+        return StoredDataset.open(path)
+    finally:
+        if isinstance(env, str):
+            made.close()  # type: ignore[union-attr]
 
 
-def _play(env: Any, policy: Policy, n: int, seed: int, start: int, progress: bool) -> BanditDataset:
-    if isinstance(env, PromptSimulator):
-        return _simulate(env, policy, n, seed, start, simulator_spec(env), progress)
-    simulator = None if _may_change_rounds(env) else simulator_of(env)
-    if simulator is not None:
-        return _simulate(simulator, policy, n, seed, start, stored_spec(env), progress)
-    return _step(env, policy, n, seed, start, progress)
+def _record(play: Play, path: Path, span: tuple[int, int], resume: bool, workers: int, progress: bool) -> StoredDataset:
+    """Plays to a folder, which keeps what is flushed whatever happens."""
+    if resume:
+        play.refuse_resuming()
+    with DatasetWriter(path, resume=resume) as writer:
+        if writer.description is not None and play.simulator is not None:
+            writer.description.check_source(play.simulator.prompts, play.spec)
+            writer.description.check_policy(play.policy)
+        if workers > 1:
+            play_in_processes(play, writer, span, workers, progress)
+        else:
+            missing = writer.keys.missing(play.seed, *span)
+            for rows in _shown(play.rows(missing), sum(end - begin for begin, end in missing), progress):
+                writer.append(rows)
+    return StoredDataset.open(path)
 
 
-def _may_change_rounds(env: Any) -> bool:
-    while isinstance(env, (gym.Wrapper, VectorWrapper)):
-        if not isinstance(env, _TRANSPARENT):
-            return True
-        env = env.env
-    return False
-
-
-def _simulate(
-    simulator: PromptSimulator, policy: Policy, n: int, seed: int, start: int, spec: dict[str, Any], progress: bool
-) -> BanditDataset:
-    parts = []
+def _shown(parts: Iterator[BanditDataset], n: int, progress: bool) -> Iterator[BanditDataset]:
+    """The parts, with a bar."""
     with progress_bar(n, "collect", progress) as bar:
-        for base in range(start - start % BLOCK, start + n, BLOCK):
-            first, last = max(start, base) - base, min(start + n, base + BLOCK) - base
-            parts.append(_simulate_block(simulator, policy, seed, base, first, last, spec))
-            bar.update(last - first)
-    return BanditDataset.concat(parts)
-
-
-def _simulate_block(
-    simulator: PromptSimulator, policy: Policy, seed: int, base: int, first: int, last: int, spec: dict[str, Any]
-) -> BanditDataset:
-    """Rounds base+first … base+last−1; the policy sees the whole block, the LLM only these rounds."""
-    block = simulator.rounds(seed, base, BLOCK)
-    obs = simulator.observe(block)
-    action, propensity = act(policy, obs, block)
-    rounds, rows = block.part(first, last), slice(first, last)
-    feedback = simulator.play(obs.take(rows), action[rows], rounds)
-    return BanditDataset(
-        obs=obs.take(rows),
-        action=action[rows],
-        reward=feedback.reward,
-        propensity=propensity[rows],
-        output=feedback.output,
-        seed=np.full(last - first, seed, dtype=np.int64),
-        round_id=rounds.round_id,
-        policies=(policy,),
-        oracle={"expected_reward": feedback.expected_reward},
-        spec=spec,
-    )
-
-
-def _step(env: Any, policy: Policy, n: int, seed: int, start: int, progress: bool) -> BanditDataset:
-    """Through the wrappers, a round or a batch of rounds at a time."""
-    if start and simulator_of(env) is None:
-        raise ValueError(f"start: expected 0 for an environment that numbers no rounds, got {start}")
-    options = {"round": start} if start else None
-    if isinstance(env, VectorEnv):
-        recorder: Any = RecordBanditDatasetVector(env, logging_policy=policy)
-    else:
-        recorder = RecordBanditDataset(env, logging_policy=policy)
-    recorder.reset(seed=seed, options=options)
-    with progress_bar(n, "collect", progress) as bar:
-        done = 0
-        while done < n:
-            _, _, terminated, truncated, _ = recorder.act()
-            bar.update(recorder.n_recorded - done)
-            done = recorder.n_recorded
-            if not isinstance(env, VectorEnv) and (terminated or truncated) and done < n:
-                recorder.reset()
-    return recorder.dataset().take(slice(0, n))  # type: ignore[no-any-return]
+        for rows in parts:
+            yield rows
+            bar.update(len(rows))

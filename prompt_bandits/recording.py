@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 from prompt_bandits.acting import act, prob
 from prompt_bandits.datasets.dataset import BanditDataset
-from prompt_bandits.datasets.storage import check_free
+from prompt_bandits.datasets.keys import KeySet
+from prompt_bandits.datasets.stored import StoredDataset
+from prompt_bandits.datasets.writer import DatasetWriter
 from prompt_bandits.mapping import prompts_of, rounds_of, simulator_of
 from prompt_bandits.protocols import Policy
 from prompt_bandits.row_buffer import RowBuffer
@@ -105,10 +108,14 @@ class Recorder:
         path: str | Path | None,
         policy: Policy | None,
         prompts: Prompts | None,
+        resume: bool,
     ) -> None:
-        self.env = env
+        if resume and path is None:
+            raise ValueError("resume: expected a path to go on at, got none")
+        self.env, self.n = env, n
         self.policy = policy
-        self.path = None if path is None else Path(path)
+        self.path, self.resume = None if path is None else Path(path), resume
+        self.writer: DatasetWriter | None = None
         self.simulator = simulator_of(env)
         self.prompts = prompts_of(env, action_space, prompts)
         self.by_embedding = not isinstance(action_space, spaces.Discrete)
@@ -117,7 +124,37 @@ class Recorder:
         self.obs: Observation | None = None
         self.keys: tuple[IntArray, IntArray] = self.third_party.current()
         self.spec = stored_spec(env)
-        self._saved = False
+        self._closed = False
+        self._started = False
+
+    def where(self, seed: Any, options: dict[str, Any] | None, single_seed: bool) -> tuple[Any, dict[str, Any] | None]:
+        """Seed and options of a reset; with `resume` those by which it goes on where the folder stops.
+
+        Raises:
+            ValueError: the environment numbers no rounds, so that it would give those of this seed again.
+        """
+        first, self._started = not self._started, True
+        if not self.resume or isinstance(seed, (list, tuple)) or (options or {}).get("round") is not None:
+            return seed, options
+        known = self.folder().keys
+        if seed is None and first and known.seeds and self.simulator is not None:
+            seed = known.seeds[0]
+        if seed is None or not known.seeds:
+            return seed, options
+        if self.simulator is None and seed in known.seeds:
+            raise ValueError(f"seed: {seed} is recorded in {self.path} already; expected another to resume with")
+        last = max(known.highest(int(seed) + place) for place in range(1 if single_seed else self.n))
+        return seed, {**(options or {}), "round": last + 1}
+
+    def folder(self) -> DatasetWriter:
+        """The open folder."""
+        assert self.path is not None
+        if self.writer is None:
+            self.writer = DatasetWriter(self.path, resume=self.resume)
+            if self.writer.description is not None and self.writer.n_rounds:
+                self.writer.description.check_source(self.prompts, self.spec)
+                self.rows.go_on(deepcopy(self.writer.keys), self.writer.description.no_rows())
+        return self.writer
 
     def opened(self, columns: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> None:
         """New rounds are open for action."""
@@ -133,15 +170,14 @@ class Recorder:
 
     def ready(self, open_rows: IntArray) -> Observation:
         """The open rounds, after everything that may refuse to record them."""
-        if self._saved:
+        if self._closed:
             raise ValueError("step: this recorder is closed; what it would record now would not be kept")
         if self.obs is None:
             raise ResetNeeded("step: no open round; call reset() first")
         self.rows.settle()
-        if self.path is not None and len(self.rows) == 0:
-            check_free(self.path)
+        self._hand_over()
         if len(open_rows):
-            self.rows.refuse_doubled(self.keys[0][open_rows], self.keys[1][open_rows])
+            self.rows.keys.refuse(KeySet.of(self.keys[0][open_rows], self.keys[1][open_rows]))
         return self.obs.take(open_rows)
 
     def draw(self, open_rows: IntArray) -> tuple[IntArray, FloatArray]:
@@ -206,13 +242,48 @@ class Recorder:
         """Actions as the environment wants them."""
         return self.prompts.embedding[action] if self.by_embedding else action
 
+    def dataset(self) -> BanditDataset | StoredDataset:
+        """The rows so far."""
+        if self.path is None:
+            return self.rows.dataset()
+        if not len(self.rows) and not self.resume:
+            raise ValueError("dataset: no round is recorded yet")
+        if not self._closed:
+            self.rows.settle()
+            self._hand_over()
+            return self.folder().handle()
+        return StoredDataset.open(self.path)
+
     def close(self) -> None:
-        if self._saved:
+        """No more rows."""
+        if self._closed:
             return
-        data = self.rows.finish()
-        if data is not None and self.path is not None:
-            data.save(self.path)
-        self._saved = True
+        self.rows.finish()
+        if self.writer is not None:
+            self._hand_over()
+            self.writer.close()
+        self._closed = True
+
+    def drain(self) -> BanditDataset:
+        """All rows since the last call, the pending ones included; those must be settled by now."""
+        self.rows.settle()
+        rows = self.rows.closed()
+        assert rows is not None
+        self.rows.forget_closed()
+        return rows
+
+    def _hand_over(self) -> None:
+        """Closed rows go to the folder, where there is one; on an error before it takes them in, they stay here."""
+        if self.path is None:
+            return
+        writer, rows = self.folder(), self.rows.closed()
+        if rows is not None:
+            before = writer.n_rounds
+            try:
+                writer.append(rows)
+            finally:
+                if writer.n_rounds > before:
+                    self.rows.forget_closed()
 
 
 class RecordingMixin:
@@ -225,10 +296,10 @@ class RecordingMixin:
         """How many rows there are so far."""
         return len(self._recorder.rows)
 
-    def dataset(self) -> BanditDataset:
-        """The rows so far.
+    def dataset(self) -> BanditDataset | StoredDataset:
+        """The rows so far; with a path, a handle to them on disk, where the last one can be annotated no more.
 
         Raises:
             ValueError: there are none.
         """
-        return self._recorder.rows.dataset()
+        return self._recorder.dataset()

@@ -15,6 +15,12 @@ BLOCK = 1024
 """Rounds whose draws are generated together. Part of the streams' definition: changing it changes every draw."""
 
 
+def in_blocks(begin: int, end: int) -> list[tuple[int, int]]:
+    """The rounds begin … end−1, cut at multiples of `BLOCK`."""
+    bases = range(begin - begin % BLOCK, end, BLOCK)
+    return [(max(begin, base), min(end, base + BLOCK)) for base in bases]
+
+
 @lru_cache(maxsize=4096)
 def _philox_key(seed: int, scope: str, kind: str, name: str, width: int | None) -> int:
     label = "\x1f".join((str(seed), scope, kind, name, str(width)))

@@ -30,6 +30,11 @@ def register_saved(cls: type[_T]) -> type[_T]:
     return cls
 
 
+def registered_modules() -> list[str]:
+    """Where the classes of `register_saved` live, for another process to import."""
+    return sorted({cls.__module__ for cls in _registered.values()} - {"__main__"})
+
+
 def save(thing: Any, folder: str | Path) -> Path:
     """Writes a policy, score or model to `folder` (made if need be).
 
@@ -85,6 +90,15 @@ def to_json(thing: Any) -> Any:
     if arrays:
         raise TypeError(f"{type(thing).__name__}: expected plain values only, got arrays {sorted(arrays)}")
     return values
+
+
+def from_json(values: Any) -> Any:
+    """What `to_json` gave.
+
+    Raises:
+        ValueError: a class that is not installed.
+    """
+    return _decode(values, {})
 
 
 def fingerprint(thing: Any) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
@@ -46,6 +48,35 @@ def simulator_spec(simulator: PromptSimulator) -> dict[str, Any]:
         return {"id": None, "recipe": saving.to_json(simulator.recipe)}
     parts = {name: part_fingerprint(getattr(simulator, name)) for name in PARTS}
     return {"id": None, "split": simulator.split, "parts": parts}
+
+
+def simulator_from(spec: Mapping[str, Any]) -> PromptSimulator:
+    """The simulator that a stored spec describes, made anew.
+
+    Raises:
+        ValueError: the spec names its parts but does not say how to make them.
+    """
+    if spec.get("recipe") is not None:
+        recipe: Any = saving.from_json(spec["recipe"])
+        built: PromptSimulator = recipe.build()
+        return built
+    simulator = simulator_of(env_from(spec))
+    if simulator is None:
+        raise ValueError(f"environment: expected one of ours, got {spec['id']}")
+    return simulator
+
+
+def env_from(spec: Mapping[str, Any]) -> gym.Env[Any, Any]:
+    """The environment that a stored spec describes, made anew.
+
+    Raises:
+        ValueError: it has no id, or arguments that could not be stored.
+    """
+    if "entry_point" not in spec:
+        raise ValueError(
+            f"environment: expected one that can be made from its id and plain arguments, got {dict(spec)}"
+        )
+    return gym.make(EnvSpec.from_json(json.dumps(dict(spec))))
 
 
 def part_fingerprint(part: Any) -> str:

@@ -12,7 +12,15 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
-from prompt_bandits.mapping import OUTCOME, Mapped, info_columns, merge_rows, observation_columns, single_columns
+from prompt_bandits.mapping import (
+    OUTCOME,
+    Mapped,
+    info_columns,
+    merge_rows,
+    observation_columns,
+    simulator_of,
+    single_columns,
+)
 from prompt_bandits.protocols import Policy
 from prompt_bandits.recording import Recorder, RecordingMixin
 from prompt_bandits.specs import single_spec
@@ -20,7 +28,7 @@ from prompt_bandits.types import FloatArray, IntArray, Prompts
 
 
 class RecordBanditDataset(RecordingMixin, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Records every round that is played; `dataset()` gives the rows, `close()` writes them to `path`.
+    """Records every round that is played, in memory or to a folder; `dataset()` gives the rows, `close()` ends it.
 
     With a `logging_policy`, `act()` draws an action from it and steps, and the propensity is the one it drew with;
     `step(action)` records the policy's probability of the given action. Without one, `annotate(propensity=...)` tells
@@ -34,6 +42,8 @@ class RecordBanditDataset(RecordingMixin, gym.Wrapper[Any, Any, Any, Any], Recor
         prompts: the candidates of a third party's environment; ids only unless given.
         mapping: for a third party's: from (observation, info) to `context` and other fields of `Observation`, of
             one round.
+        resume: go on with the dataset at `path`, if there is one: the first reset, and a reset with a seed that is
+            recorded there, start behind its last round.
 
     Raises:
         ValueError: a round recorded already (seed, round_id); an action of propensity 0; rows some of which are
@@ -48,14 +58,16 @@ class RecordBanditDataset(RecordingMixin, gym.Wrapper[Any, Any, Any, Any], Recor
         *,
         prompts: Prompts | None = None,
         mapping: Mapped | None = None,
+        resume: bool = False,
     ) -> None:
         RecordConstructorArgs.__init__(self, path=None if path is None else str(path))
         gym.Wrapper.__init__(self, env)
-        self._recorder = Recorder(env, env.action_space, 1, path, logging_policy, prompts)
+        self._recorder = Recorder(env, env.action_space, 1, path, logging_policy, prompts, resume)
         self._mapping = mapping
         self._info: dict[str, Any] = {}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        seed, options = self._recorder.where(seed, options, single_seed=True)
         obs, info = self.env.reset(seed=seed, options=options)
         self._recorder.third_party.reset(self.env, seed, np.ones(1, dtype=bool))
         self._info = {}
@@ -82,7 +94,7 @@ class RecordBanditDataset(RecordingMixin, gym.Wrapper[Any, Any, Any, Any], Recor
         self._recorder.rows.annotate(None if propensity is None else [propensity], **columns)
 
     def close(self) -> None:
-        """Writes the rows to `path`, if there is one, and closes the environment."""
+        """Seals the folder at `path`, if there is one, and closes the environment."""
         try:
             self._recorder.close()
         finally:
@@ -130,6 +142,7 @@ class RecordBanditDatasetVector(
         logging_policy: likewise.
         prompts: likewise.
         mapping: from batched (observations, infos) to batched columns.
+        resume: as in `RecordBanditDataset`.
     """
 
     def __init__(
@@ -140,10 +153,13 @@ class RecordBanditDatasetVector(
         *,
         prompts: Prompts | None = None,
         mapping: Mapped | None = None,
+        resume: bool = False,
     ) -> None:
         RecordConstructorArgs.__init__(self, path=None if path is None else str(path))
         VectorWrapper.__init__(self, env)
-        self._recorder = Recorder(_first_of(env), env.single_action_space, env.num_envs, path, logging_policy, prompts)
+        self._recorder = Recorder(
+            _first_of(env), env.single_action_space, env.num_envs, path, logging_policy, prompts, resume
+        )
         self._mapping = mapping
         self._mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         self._playing = np.zeros(env.num_envs, dtype=bool)
@@ -154,6 +170,7 @@ class RecordBanditDatasetVector(
     ) -> tuple[Any, dict[str, Any]]:
         mask = None if options is None else options.get("reset_mask")
         new = np.ones(self.num_envs, dtype=bool) if mask is None else np.array(mask, dtype=bool)
+        seed, options = self._recorder.where(seed, options, single_seed=simulator_of(self.env) is not None)
         obs, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
         self._recorder.third_party.reset(self.env, seed, new)
         self._playing |= new
@@ -184,7 +201,7 @@ class RecordBanditDatasetVector(
         self._recorder.rows.annotate(propensity, **extras)
 
     def close(self, **kwargs: Any) -> None:
-        """Writes the rows to `path`, if there is one, and closes the environments."""
+        """Seals the folder at `path`, if there is one, and closes the environments."""
         try:
             self._recorder.close()
         finally:

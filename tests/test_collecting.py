@@ -43,7 +43,7 @@ def test_an_environment_with_wrappers_is_stepped_not_bypassed(simulator) -> None
 
 def test_collect_saves(tmp_path) -> None:
     data = collect(SYNTHETIC, Uniform(), 20, path=tmp_path / "log", n_actions=5)
-    assert_same_rows(data, BanditDataset.load(tmp_path / "log"))
+    assert_same_rows(data.load(), collect(SYNTHETIC, Uniform(), 20, n_actions=5))
     with pytest.raises(FileExistsError, match="expected no file or an empty folder"):
         collect(SYNTHETIC, Uniform(), 20, path=tmp_path / "log", n_actions=5)
     collect(SYNTHETIC, Uniform(), 7, path=tmp_path / "log", n_actions=5, overwrite=True)
@@ -86,3 +86,16 @@ def test_the_llm_is_asked_for_the_wanted_rounds_only(simulator) -> None:
 
     collect(replace(simulator, llm=Counting()), Uniform(), 10, start=1020)
     assert asked == [4, 6]
+
+
+def test_the_policy_sees_whole_blocks_aligned_to_multiples_of_1024(simulator) -> None:
+    seen = []
+
+    class Spy:
+        def action_dist(self, obs):
+            seen.append(obs.context)
+            return np.full((len(obs), 10), 0.1)
+
+    collect(simulator, Spy(), 700, seed=4, start=700)
+    for context, base in zip(seen, (0, 1024), strict=True):
+        np.testing.assert_array_equal(context, simulator.observe(simulator.rounds(4, base, 1024)).context)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -182,6 +183,7 @@ def test_the_folder_has_its_documented_layout(tmp_path, logged) -> None:
     logged.save(tmp_path / "d")
     files = sorted(str(f.relative_to(tmp_path / "d")) for f in (tmp_path / "d").rglob("*") if f.is_file())
     assert files == [
+        "README.md",
         "data/part-00000.parquet",
         "meta/info.json",
         "meta/policies/0/arrays.safetensors",
@@ -191,7 +193,7 @@ def test_the_folder_has_its_documented_layout(tmp_path, logged) -> None:
     ]
     assert "expected_reward" not in pq.read_schema(tmp_path / "d/data/part-00000.parquet").names
     info = json.loads((tmp_path / "d/meta/info.json").read_text())
-    assert (info["schema_version"], info["n_rounds"], info["propensity"], info["seeds"]) == (1, 600, "known", [1])
+    assert (info["schema_version"], info["n_rounds"], info["propensity"], info["seeds"]) == (2, 600, "known", [1])
 
 
 def test_the_logging_policy_works_in_another_process(tmp_path, simulator) -> None:
@@ -260,7 +262,7 @@ def test_two_loads_of_one_logging_policy_are_one_policy(tmp_path, logged) -> Non
 
 def test_a_failed_save_leaves_nothing_behind(tmp_path, logged) -> None:
     bad = replace(logged, extras={"cube": np.zeros((600, 2, 2))})
-    with pytest.raises(ValueError, match=r"extras.cube: expected a column of shape \(n,\) or \(n, d\)"):
+    with pytest.raises(ValueError, match=r"extras.cube: expected numbers or texts of shape \(n,\) or \(n, d\)"):
         bad.save(tmp_path / "d")
     assert list(tmp_path.iterdir()) == []
 
@@ -282,19 +284,37 @@ def test_damaged_and_missing_files_are_named(tmp_path, logged, file) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda info: info | {"schema_version": 99}, "expected schema version 1, got 99"),
-        (lambda info: {k: v for k, v in info.items() if k != "sha256"}, "info.json: damaged"),
-        (lambda info: info | {"sha256": {"../x": "0"}}, "names a file outside its folder"),
+        (lambda info: info | {"schema_version": 99}, "expected schema version 1 … 2, got 99"),
+        (lambda info: {k: v for k, v in info.items() if k != "shards"}, "info.json: damaged"),
+        (lambda info: info | {"files": {"../x": "0"}}, "names a file outside its folder: ../x"),
+        (lambda info: info | {"files": {"/etc/hosts": "0"}}, "names a file outside its folder: /etc/hosts"),
+        (lambda info: info | {"actions": "../x"}, "names a file outside its folder: ../x"),
+        (lambda info: info | {"shards": [{"groups": [1], "files": {"data/../../x-1": "0"}}]}, "outside its folder"),
+        (lambda info: info | {"shards": info["shards"][:0]}, "part-00000.parquet: no part of this dataset"),
+        (lambda info: info | {"shards": [info["shards"][0] | {"groups": [5]}]}, "expected 5 rows, got 600"),
         (lambda info: [], "info.json: damaged"),
-        (lambda info: info | {"sha256": 3}, "info.json: damaged"),
+        (lambda info: info | {"files": 3}, "info.json: damaged"),
         (lambda info: info | {"policies": "many"}, "info.json: damaged"),
     ],
 )
 def test_foreign_descriptions_are_refused(tmp_path, logged, change, message) -> None:
     logged.save(tmp_path / "d")
     file = tmp_path / "d/meta/info.json"
-    file.write_text(json.dumps(change(json.loads(file.read_text()))))
+    values = json.loads(file.read_text())
+    del values["checksum"]
+    values = change(values)
+    if isinstance(values, dict):
+        values["checksum"] = sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    file.write_text(json.dumps(values))
     with pytest.raises(ValueError, match=message):
+        BanditDataset.load(tmp_path / "d")
+
+
+def test_a_description_edited_by_hand_is_refused(tmp_path, logged) -> None:
+    logged.save(tmp_path / "d")
+    file = tmp_path / "d/meta/info.json"
+    file.write_text(file.read_text().replace('"n_rounds": 600', '"n_rounds": 601'))
+    with pytest.raises(ValueError, match=r"info\.json: damaged or edited by hand"):
         BanditDataset.load(tmp_path / "d")
 
 

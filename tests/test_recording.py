@@ -225,8 +225,9 @@ def test_closing_writes_the_folder_and_only_if_something_was_recorded(tmp_path) 
             env.reset()
         recorded = env.dataset()
     env.close()  # twice is legal
-    loaded = BanditDataset.load(tmp_path / "log")
-    assert_same_rows(recorded, loaded)
+    loaded = env.dataset().load()
+    assert_same_rows(recorded.load(), loaded)
+    assert len(loaded) == 5
     assert loaded.spec == json.loads(make().spec.to_json()) | {"additional_wrappers": []}
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prompt_bandits.acting import dist_chunks
+from prompt_bandits.datasets.carrying import CarriesPolicies
+from prompt_bandits.datasets.origin import policy_fingerprint
 from prompt_bandits.datasets.summary import Summary
 from prompt_bandits.protocols import Policy
 from prompt_bandits.rounds import named_generator
-from prompt_bandits.saving import fingerprint
 from prompt_bandits.types import BoolArray, FloatArray, IntArray, Observation, Output, Prompts, RowIndex, text_array
+
+if TYPE_CHECKING:
+    from prompt_bandits.datasets.stored import StoredDataset
+    from prompt_bandits.logs.schema import LogColumns
 
 OWN_COLUMNS = ("seed", "round_id", "policy_id", "action", "propensity", "reward")
 """The row fields of a dataset beside those of its observations and outputs."""
@@ -24,7 +29,7 @@ _VECTORS = ("context", "query", "output.embedding")
 
 
 @dataclass(frozen=True, eq=False)
-class BanditDataset:
+class BanditDataset(CarriesPolicies):
     """Rounds that a logging policy played: what was seen, done, written and earned.
 
     Raises:
@@ -98,6 +103,10 @@ class BanditDataset:
         return len(self.action)
 
     @property
+    def prompts(self) -> Prompts:
+        return self.obs.prompts
+
+    @property
     def n_actions(self) -> int:
         return self.obs.n_actions
 
@@ -156,6 +165,27 @@ class BanditDataset:
             **columns,
         )
 
+    @classmethod
+    def from_dataframe(cls, frame: Any, columns: LogColumns, **options: Any) -> BanditDataset:
+        """A log of one's own: a pandas or polars DataFrame, a pyarrow Table or a dict of columns, checked row by row.
+
+        Args, raises: as `prompt_bandits.logs.read_log`.
+        """
+        from prompt_bandits.logs import read_log
+
+        return read_log(frame, columns, **options)
+
+    @classmethod
+    def from_file(cls, file: str | Path, columns: LogColumns, **options: Any) -> BanditDataset:
+        """A log of one's own in a file: CSV, JSONL or Parquet by its ending, checked row by row.
+
+        Args, raises: as `prompt_bandits.logs.read_log`; `prompt_bandits.logs.import_log` takes files larger than
+        memory.
+        """
+        from prompt_bandits.logs import read_log
+
+        return read_log(Path(file), columns, **options)
+
     def take(self, index: RowIndex) -> BanditDataset:
         """The rows at `index` (a slice, positions or a mask), in that order."""
         own = {name: getattr(self, name) for name in OWN_COLUMNS}
@@ -184,6 +214,33 @@ class BanditDataset:
         order = named_generator(seed, "split").permutation(len(self))
         cut = min(max(1, round(fraction * len(self))), len(self) - 1)
         return self.take(np.sort(order[:cut])), self.take(np.sort(order[cut:]))
+
+    def split_by_time(
+        self, fraction: float | None = None, *, at: float | None = None, column: str = "time"
+    ) -> tuple[BanditDataset, BanditDataset]:
+        """The rounds before a time and the others: learn from the past, judge on what came after.
+
+        Args:
+            fraction: about this share of the rounds comes before; rounds of one time stay together.
+            at: the time itself, in place of a fraction.
+            column: of the extras, numbers.
+
+        Raises:
+            ValueError: no such column of numbers, neither or both of `fraction` and `at`, or a part without rounds.
+        """
+        if column not in self.extras or self.extras[column].dtype == object:
+            raise ValueError(f"column: expected numbers among the extras {sorted(self.extras)}, got {column!r}")
+        if (fraction is None) == (at is None):
+            raise ValueError(f"split_by_time: expected one of fraction and at, got {fraction} and {at}")
+        times = self.extras[column]
+        if fraction is not None:
+            if not 0 < fraction < 1:
+                raise ValueError(f"fraction: expected in (0, 1), got {fraction}")
+            at = float(np.sort(times)[round(fraction * len(self)) if len(self) else 0])
+        before = times < at
+        if not before.any() or before.all():
+            raise ValueError(f"split_by_time: expected rounds before {at} and from then on, got {before.sum()} before")
+        return self.take(before), self.take(~before)
 
     @classmethod
     def concat(cls, parts: Sequence[BanditDataset]) -> BanditDataset:
@@ -223,6 +280,13 @@ class BanditDataset:
             **own,
         )
 
+    def require_columns(self, *names: str) -> None:
+        """Raises a ValueError unless there are those of "propensity" and "output" that are named."""
+        if "propensity" in names:
+            self.require_propensity()
+        if "output" in names:
+            self.require_output()
+
     def require_propensity(self) -> FloatArray:
         """The propensities (n,).
 
@@ -235,16 +299,6 @@ class BanditDataset:
                 "record with logging_policy= or annotate(propensity=...)"
             )
         return self.propensity
-
-    def require_logging_policy(self) -> Policy:
-        """The policy that logged all of it.
-
-        Raises:
-            ValueError: the dataset carries none, or several.
-        """
-        if len(self.policies) != 1:
-            raise ValueError(f"logging_policy: expected a dataset that carries exactly one, got {len(self.policies)}")
-        return self.policies[0]
 
     def require_output(self) -> FloatArray:
         """The output embeddings (n, d_o).
@@ -275,46 +329,51 @@ class BanditDataset:
 
     def summary(self) -> Summary:
         """What is in the dataset, in a few numbers; prints as a table."""
-        return Summary.of(self)
+        return Summary.of([self], self.n_actions)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Writes the dataset to a folder of Parquet and JSON files (see `prompt_bandits.datasets.storage`)."""
-        from prompt_bandits.datasets.storage import save_dataset
+        """Writes the dataset to a folder of Parquet and JSON files (see docs/datasets.md)."""
+        from prompt_bandits.datasets.whole import save_dataset
 
         return save_dataset(self, Path(path), overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | Path) -> BanditDataset:
-        """What `save` wrote."""
-        from prompt_bandits.datasets.storage import load_dataset
+        """A dataset's folder, all of it in memory. Raises what `open` raises."""
+        return cls.open(path).load()
 
-        return load_dataset(Path(path))
+    @staticmethod
+    def open(path: str | Path) -> StoredDataset:
+        """A dataset's folder, to be read a part at a time.
+
+        Raises:
+            FileNotFoundError: no dataset there.
+            ValueError: a newer schema version, or a missing, damaged or foreign file.
+        """
+        from prompt_bandits.datasets.stored import StoredDataset
+
+        return StoredDataset.open(path)
 
 
 def _merged_policies(parts: Sequence[BanditDataset]) -> tuple[tuple[Policy, ...], IntArray | None]:
     """All distinct logging policies, and each row's index among them."""
     policies: list[Policy] = []
-    known: dict[object, int] = {}
+    known: dict[str, int] = {}
+    seen: dict[int, int] = {}  # the same object needs no second look
     ids = []
     for part in parts:
         new = []
         for policy in part.policies:
-            identity = _identity(policy)
-            if identity not in known:
-                known[identity] = len(policies)
-                policies.append(policy)
-            new.append(known[identity])
+            if id(policy) not in seen:
+                identity = policy_fingerprint(policy)
+                if identity not in known:
+                    known[identity] = len(policies)
+                    policies.append(policy)
+                seen[id(policy)] = known[identity]
+            new.append(seen[id(policy)])
         local = np.zeros(len(part), np.int64) if part.policy_id is None else part.policy_id
         ids.append(np.asarray(new, np.int64)[local] if new else local)
     return tuple(policies), (np.concatenate(ids) if len(policies) > 1 else None)
-
-
-def _identity(policy: Policy) -> object:
-    """What tells policies apart: their content, or the object itself where that cannot be saved."""
-    try:
-        return fingerprint(policy)
-    except (TypeError, ValueError):
-        return id(policy)
 
 
 def _refuse(bad: Any, name: str, expected: str, column: NDArray[Any]) -> None:

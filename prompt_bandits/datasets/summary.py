@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -28,17 +29,34 @@ class Summary:
     effective_sample_size: float | None  # (Σw)²/Σw² of the weights w of a policy uniform over the allowed prompts
 
     @classmethod
-    def of(cls, data: BanditDataset) -> Summary:
-        p = data.propensity if len(data) else None
-        mask = data.obs.action_mask
-        weight = None if p is None else 1 / (p * (data.n_actions if mask is None else mask.sum(axis=1)))
+    def of(cls, parts: Iterable[BanditDataset], n_actions: int) -> Summary:
+        """Of the rounds of all parts, read once."""
+        seen = np.zeros(n_actions, dtype=bool)
+        n, mean, squares = 0, 0.0, 0.0  # of the rewards; squares of their distances from the mean
+        low, high, weights, weights_squared = np.inf, -np.inf, 0.0, 0.0
+        unknown = False
+        for part in parts:
+            if len(part) == 0:
+                continue
+            seen[part.action] = True
+            joined, step = n + len(part), float(part.reward.mean()) - mean
+            squares += float(((part.reward - part.reward.mean()) ** 2).sum()) + step**2 * n * len(part) / joined
+            n, mean = joined, mean + step * len(part) / joined
+            if part.propensity is None:
+                unknown = True
+                continue
+            p, mask = part.propensity, part.obs.action_mask
+            weight = 1 / (p * (n_actions if mask is None else mask.sum(axis=1)))
+            low, high = min(low, float(p.min())), max(high, float(p.max()))
+            weights, weights_squared = weights + float(weight.sum()), weights_squared + float((weight**2).sum())
+        known = n > 0 and not unknown
         return cls(
-            n=len(data),
-            n_actions=data.n_actions,
-            actions_seen=len(np.unique(data.action)),
-            reward=Estimate.from_terms(data.reward) if len(data) else None,
-            propensity_range=None if p is None else (float(p.min()), float(p.max())),
-            effective_sample_size=None if weight is None else float(weight.sum() ** 2 / (weight**2).sum()),
+            n=n,
+            n_actions=n_actions,
+            actions_seen=int(seen.sum()),
+            reward=Estimate(mean, float(np.sqrt(squares / (n - 1) / n)) if n > 1 else float("inf"), n) if n else None,
+            propensity_range=(low, high) if known else None,
+            effective_sample_size=weights**2 / weights_squared if known else None,
         )
 
     def __str__(self) -> str:
