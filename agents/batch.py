@@ -68,14 +68,6 @@ def features_of(obs: Observation, device: str | torch.device = "cpu") -> Tensor:
     return to_tensor(obs.features(), device)
 
 
-def hold_out(data: BanditDataset, fraction: float, seed: int) -> tuple[BanditDataset, BanditDataset | None]:
-    """Rounds to train on, and `fraction` of them held out (None for 0)."""
-    if fraction == 0:
-        return data, None
-    train, held_out = data.split(1 - fraction, seed)
-    return train, held_out
-
-
 def draw_rows(stream: RoundStream, n: int, n_rows: int, device: str = "cpu") -> Tensor:
     """(n,) row numbers of a minibatch, with replacement."""
     return to_tensor(stream.next(n).integers("row", n_rows), device)

@@ -7,6 +7,7 @@ DSO divides by it (Kiyohara et al., 2025). Two ways: a network f(x, o) fitted to
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -16,7 +17,6 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from prompt_bandits.acting import sample_actions, sample_for_rows
-from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.protocols import Policy
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.types import FloatArray, IntArray, Observation
@@ -25,8 +25,9 @@ from .batch import features_of, to_array, to_tensor
 from .kernels import OutputKernel
 from .losses import squared_loss
 from .networks import PairwiseMLP
-from .protocols import Callback, SamplesOutputs
+from .protocols import Callback, LoggedData, SamplesOutputs
 from .reward_models import PairModel
+from .segments import Segment, segments
 from .training import Loss, TrainingConfig, optimise, torch_seed
 
 _FLOOR = 1e-10
@@ -104,7 +105,7 @@ def output_embedding(simulator: SamplesOutputs, obs: Observation, action: IntArr
 
 
 def fit_density_model(
-    data: BanditDataset,
+    data: LoggedData,
     simulator: SamplesOutputs,
     training: DensityTraining | None = None,
     *,
@@ -118,12 +119,14 @@ def fit_density_model(
         ValueError: the data carries no logging policy, or several.
     """
     training = training or DensityTraining()
-    dim = data.require_output().shape[1]
-    dims = {"dim_features": data.obs.features().shape[1], "dim_other": dim, "hidden": training.hidden}
+    rounds = segments(data, training, seed)
+    dim = rounds.like.require_output().shape[1]
+    dims = {"dim_features": rounds.like.obs.features().shape[1], "dim_other": dim, "hidden": training.hidden}
     with torch_seed(seed, "density"):
         model = DensityModel(dims)
     network: PairwiseMLP = model.network.to(training.device)
-    pairs = _Pairs(data, simulator, kernel or OutputKernel(), training, seed)
+    policy = data.require_logging_policy()
+    pairs = _Pairs(rounds.parts, policy, simulator, kernel or OutputKernel(), training, seed)
 
     def loss(step: int) -> Loss:
         features, first, kernel = pairs.step(step - 1)
@@ -137,34 +140,48 @@ class _Pairs:
     """The rounds, outputs and kernel values of every step, prepared many steps at a time."""
 
     def __init__(
-        self, data: BanditDataset, simulator: SamplesOutputs, kernel: OutputKernel, training: DensityTraining, seed: int
+        self,
+        parts: Iterator[Segment],
+        policy: Policy,
+        simulator: SamplesOutputs,
+        kernel: OutputKernel,
+        training: DensityTraining,
+        seed: int,
     ) -> None:
-        self.obs, self.simulator, self.kernel, self.training, self.seed = data.obs, simulator, kernel, training, seed
-        self.features = features_of(data.obs, training.device)
-        total = training.steps * training.batch_size
-        rounds = self._rounds(0, total, "rows")
-        self.row = rounds.integers("row", len(data))
-        self.action = sample_for_rows(data.require_logging_policy(), data.obs, self.row, rounds.uniform("actions", 2))
-        self.steps_at_once = max(1, _PREPARED // training.batch_size)
-        self._begin = -1
+        self.parts, self.policy, self.simulator, self.kernel = parts, policy, simulator, kernel
+        self.training, self.seed = training, seed
+        self._segment_end = self._prepared_end = self._begin = 0
 
     def step(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Features (B, d), first outputs (B, d_o) and kernel values (B,) of step 0, 1, …"""
         size = self.training.batch_size
-        begin = step - step % self.steps_at_once
-        if begin != self._begin:
-            self._begin = begin
-            self._prepare(begin * size, min(begin + self.steps_at_once, self.training.steps) * size)
-        rows = slice((step - begin) * size, (step - begin + 1) * size)
+        if step >= self._segment_end:
+            self._next_segment(step)
+        if step >= self._prepared_end:
+            self._begin, self._prepared_end = step, min(step + max(1, _PREPARED // size), self._segment_end)
+            self._prepare(step * size, self._prepared_end * size)
+        rows = slice((step - self._begin) * size, (step - self._begin + 1) * size)
         return self._some[rows], self._first[rows], self._values[rows]
 
+    def _next_segment(self, step: int) -> None:
+        """The rounds in memory from this step on, and which of them all their steps ask for."""
+        segment, training = next(self.parts), self.training
+        self.obs, self.features = segment.data.obs, features_of(segment.data.obs, training.device)
+        self._segment_begin, self._segment_end = step, int(min(training.steps, step + segment.steps))
+        size = training.batch_size
+        rounds = self._rounds(step * size, (self._segment_end - step) * size, "rows")
+        self.row = rounds.integers("row", len(segment.data))
+        self.action = sample_for_rows(self.policy, self.obs, self.row, rounds.uniform("actions", 2))
+
     def _prepare(self, begin: int, end: int) -> None:
-        rows, training = self.row[begin:end], self.training
+        training, first = self.training, self._segment_begin * self.training.batch_size
+        asked = slice(begin - first, end - first)
+        rows = self.row[asked]
         obs = replace(self.obs, action_mask=None).take(rows)
         outputs = []
         for which in (0, 1):
             rounds = self._rounds(begin, end - begin, f"output {which}")
-            drawn = output_embedding(self.simulator, obs, self.action[begin:end, which], rounds)
+            drawn = output_embedding(self.simulator, obs, self.action[asked, which], rounds)
             outputs.append(to_tensor(drawn, training.device))
         self._first, second = outputs
         noise_rounds = self._rounds(begin, end - begin, "noise")

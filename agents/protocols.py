@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
-from prompt_bandits.datasets import BanditDataset
+from prompt_bandits.datasets import BanditDataset, StoredDataset
 from prompt_bandits.protocols import ActionScore, Policy
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.types import Estimate, FloatArray, IntArray, Observation, Output
 
 from . import identity  # noqa: F401  (refuses to be part of somebody else's package)
+
+LoggedData: TypeAlias = BanditDataset | StoredDataset
+"""What learners learn from: rounds in memory, or a folder, of which some are in memory at a time."""
 
 
 class SamplesOutputs(Protocol):
@@ -33,7 +36,7 @@ class Learner(Protocol):
 
     def fit(
         self,
-        data: BanditDataset,
+        data: LoggedData,
         *,
         seed: int,
         simulator: SamplesOutputs | None = None,

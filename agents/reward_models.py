@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.rounds import RoundStream
 from prompt_bandits.types import FloatArray, IntArray, Observation
 
-from .batch import Batch, draw_rows, features_of, hold_out, to_array, to_tensor
+from .batch import Batch, draw_rows, features_of, to_array, to_tensor
 from .losses import squared_loss
 from .networks import PairwiseMLP
-from .protocols import Callback
+from .protocols import Callback, LoggedData
 from .saved_network import network_from_state, network_state
+from .segments import Segments, per_step, segments
 from .training import Loss, TrainingConfig, optimise, torch_seed
 
 _CHUNK = 1 << 16
@@ -112,23 +112,26 @@ class RewardTraining(TrainingConfig):
 
 
 def fit_action_reward_model(
-    data: BanditDataset, training: RewardTraining | None = None, *, seed: int, callback: Callback | None = None
+    data: LoggedData, training: RewardTraining | None = None, *, seed: int, callback: Callback | None = None
 ) -> ActionRewardModel:
     """q̂(x, a) by regression on logged (context, query, prompt, reward)."""
     training = training or RewardTraining()
-    table = to_tensor(data.obs.prompts.embedding, training.device)
-    model = _new(ActionRewardModel, data, table.shape[1], training.hidden, seed)
-    _regress(model.network, data, lambda batch: table[batch.action], training, seed, "reward model by action", callback)
+    rounds = segments(data, training, seed)
+    table = to_tensor(data.prompts.embedding, training.device)
+    model = _new(ActionRewardModel, rounds, table.shape[1], training.hidden, seed)
+    label = "reward model by action"
+    _regress(model.network, rounds, lambda batch: table[batch.action], training, seed, label, callback)
     return model
 
 
 def fit_output_reward_model(
-    data: BanditDataset, training: RewardTraining | None = None, *, seed: int, callback: Callback | None = None
+    data: LoggedData, training: RewardTraining | None = None, *, seed: int, callback: Callback | None = None
 ) -> OutputRewardModel:
     """r̂(x, o) by regression on logged (context, query, output, reward)."""
     training = training or RewardTraining()
-    model = _new(OutputRewardModel, data, data.require_output().shape[1], training.hidden, seed)
-    _regress(model.network, data, _output_of, training, seed, "reward model by output", callback)
+    rounds = segments(data, training, seed)
+    model = _new(OutputRewardModel, rounds, rounds.like.require_output().shape[1], training.hidden, seed)
+    _regress(model.network, rounds, _output_of, training, seed, "reward model by output", callback)
     return model
 
 
@@ -140,34 +143,35 @@ def _output_of(batch: Batch) -> Tensor:
 _Model = TypeVar("_Model", bound=PairModel)
 
 
-def _new(cls: type[_Model], data: BanditDataset, dim_other: int, hidden: int, seed: int) -> _Model:
-    dim_features = data.obs.features().shape[1]
+def _new(cls: type[_Model], rounds: Segments, dim_other: int, hidden: int, seed: int) -> _Model:
+    dim_features = rounds.like.obs.features().shape[1]
     with torch_seed(seed, cls.saved_as):
         return cls({"dim_features": dim_features, "dim_other": dim_other, "hidden": hidden})
 
 
 def _regress(
     network: PairwiseMLP,
-    data: BanditDataset,
+    rounds: Segments,
     other: Callable[[Batch], Tensor],
     training: RewardTraining,
     seed: int,
     label: str,
     callback: Callback | None,
 ) -> None:
-    train, held_out = hold_out(data, training.validation_fraction, seed)
-    batch = Batch.of(train, training.device)
+    batches = per_step(rounds.parts, lambda data: Batch.of(data, training.device))
     stream = RoundStream(seed, f"fit/{label}")
     network.to(training.device)
 
     def error(rows: Batch) -> Tensor:
         return squared_loss(network.pairs(rows.features, other(rows)), rows.reward)
 
-    def loss(step: int) -> Loss:
-        return Loss(error(batch.take(draw_rows(stream, training.batch_size, len(train), training.device))))
-
     validate = None
-    if held_out is not None:
-        judged = Batch.of(held_out, training.device)
+    if rounds.held_out is not None:
+        judged = Batch.of(rounds.held_out, training.device)
         validate = lambda: float(error(judged))  # noqa: E731
+
+    def loss(_: int) -> Loss:
+        batch = next(batches)
+        return Loss(error(batch.take(draw_rows(stream, training.batch_size, len(batch), training.device))))
+
     optimise(network, loss, training, label=label, validate=validate, callback=callback)

@@ -38,12 +38,13 @@ class TrainingConfig:
     device: str = "cpu"
     validation_fraction: float = 0.0  # of the rounds, held out
     checkpoint: str = "best"  # by the validation score, if there is one; or "last"
+    memory_mb: int = 256  # of rounds at a time, where the data is a folder; the process takes a few times that
     patience: int | None = None  # with held-out rounds: stop after so many logs without a better validation score
 
     def __post_init__(self) -> None:
         if not isinstance(getattr(torch.optim, self.optimizer, None), type) or self.optimizer in _UNFIT:
             raise ValueError(f"optimizer: expected the name of a class in torch.optim, got {self.optimizer!r}")
-        for name, low in (("steps", 0), ("batch_size", 1), ("log_every", 1)):
+        for name, low in (("steps", 0), ("batch_size", 1), ("log_every", 1), ("memory_mb", 1)):
             if getattr(self, name) < low:
                 raise ValueError(f"{name}: expected >= {low}, got {getattr(self, name)}")
         if not self.lr > 0 or self.weight_decay < 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,11 +15,12 @@ from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.rounds import Rounds, RoundStream
 from prompt_bandits.types import IntArray, Observation
 
-from ..batch import Batch, hold_out, to_tensor
+from ..batch import Batch, to_tensor
 from ..losses import uniform_loss
 from ..networks import NETWORKS
 from ..policies import NeuralPolicy, masked_log_softmax
-from ..protocols import Callback
+from ..protocols import Callback, LoggedData
+from ..segments import Segment, per_step, segments
 from ..training import Loss, TrainingConfig, optimise
 from ..weights import importance_weight, self_normalised
 
@@ -79,12 +80,12 @@ def at(values: Tensor, action: Tensor) -> Tensor:
 
 StepLoss = Callable[[Step], Loss]
 MakeLoss = Callable[[BanditDataset], StepLoss]
-"""Given the rounds that the steps' rows come from: those trained on, or those held out."""
+"""Given the rounds that the steps' rows come from: those trained on that are in memory, or those held out."""
 
 
 def fit_policy(
     config: PolicyTraining,
-    data: BanditDataset,
+    data: LoggedData,
     make_loss: MakeLoss,
     *,
     name: str,
@@ -96,7 +97,7 @@ def fit_policy(
 
     Args:
         config: network and optimisation.
-        data: logged rounds.
+        data: logged rounds, in memory or a folder.
         make_loss: what to minimise.
         name: of the learner, for its streams and its progress bar.
         seed: of the initial weights, the minibatches and all other draws.
@@ -108,18 +109,20 @@ def fit_policy(
     """
     if len(data) < 2:
         raise ValueError(f"data: expected at least 2 rounds to learn from, got {len(data)}")
-    train, held_out = hold_out(data, config.validation_fraction, seed)
-    policy = NeuralPolicy.initial(config.network, data.obs, config.hidden, seed)
+    rounds = segments(data, config, seed)
+    policy = NeuralPolicy.initial(config.network, rounds.like.obs, config.hidden, seed)
     policy.network.to(config.device)
-    steps = _Steps(policy, train, RoundStream(seed, f"fit/{name}"), config)
+    steps = _Steps(policy, rounds.parts, make_loss, RoundStream(seed, f"fit/{name}"), config)
+    validate = None
+    if rounds.held_out is not None:
+        validate = _validation(policy, rounds.held_out, config, (make_score or _snips)(rounds.held_out))
     if config.warmup_steps:
         warmup = replace(config, steps=config.warmup_steps, validation_fraction=0.0, patience=None)
         optimise(policy.network, lambda _: _uniform(steps.next()), warmup, label=f"{name} warm-up")
-    loss = make_loss(train)
 
     def step_loss(_: int) -> Loss:
         step = steps.next()
-        value = loss(step)
+        value = steps.loss(step)
         return Loss(value.value, {**value.metrics, "logged_action_prob": step.logged_log_prob().exp().mean()})
 
     optimise(
@@ -127,7 +130,7 @@ def fit_policy(
         step_loss,
         config,
         label=name,
-        validate=None if held_out is None else _validation(policy, held_out, config, (make_score or _snips)(held_out)),
+        validate=validate,
         callback=callback,
         policy=policy,
     )
@@ -146,22 +149,40 @@ def snips_score(step: Step) -> Loss:
     return Loss(-(self_normalised(weight) * step.batch.reward).mean())
 
 
-class _Steps:
-    """Minibatches of logged rounds, with replacement, and the policy's opinion of them."""
+class _Rows:
+    """Logged rounds in memory, and the policy's opinion of them."""
 
-    def __init__(self, policy: NeuralPolicy, data: BanditDataset, stream: RoundStream, config: PolicyTraining) -> None:
-        self.policy, self.stream, self.config = policy, stream, config
+    def __init__(self, policy: NeuralPolicy, data: BanditDataset, config: PolicyTraining) -> None:
+        self.policy, self.device = policy, config.device
         self.obs, self.batch = data.obs, Batch.of(data, config.device)
         self.prompts = to_tensor(data.obs.prompts.embedding, config.device)
 
-    def next(self) -> Step:
-        rounds = self.stream.next(self.config.batch_size)
-        return self.at(rounds.integers("row", len(self.batch)), rounds)
-
     def at(self, index: IntArray, rounds: Rounds) -> Step:
-        batch = self.batch.take(to_tensor(index, self.config.device))
+        batch = self.batch.take(to_tensor(index, self.device))
         log_probs = masked_log_softmax(self.policy.network(batch.features, self.prompts), batch.action_mask)
         return Step(index, self.obs.take(index), batch, log_probs, rounds)
+
+
+class _Steps:
+    """Minibatches of logged rounds, with replacement, and the loss that belongs to those in memory."""
+
+    loss: StepLoss
+
+    def __init__(
+        self,
+        policy: NeuralPolicy,
+        parts: Iterator[Segment],
+        make_loss: MakeLoss,
+        stream: RoundStream,
+        config: PolicyTraining,
+    ) -> None:
+        self._stream, self._size = stream, config.batch_size
+        self._prepared = per_step(parts, lambda data: (_Rows(policy, data, config), make_loss(data)))
+
+    def next(self) -> Step:
+        rows, self.loss = next(self._prepared)
+        rounds = self._stream.next(self._size)
+        return rows.at(rounds.integers("row", len(rows.batch)), rounds)
 
 
 def _uniform(step: Step) -> Loss:
@@ -175,6 +196,6 @@ def _validation(
     policy: NeuralPolicy, held_out: BanditDataset, config: PolicyTraining, score: StepLoss
 ) -> Callable[[], float]:
     """The score of the held-out rounds, always with the same draws."""
-    steps = _Steps(policy, held_out, RoundStream(0, "fit/validation"), config)
+    rows = _Rows(policy, held_out, config)
     index = np.arange(min(len(held_out), _VALIDATION_ROWS))
-    return lambda: float(score(steps.at(index, Rounds(0, 0, len(index), "fit/validation"))).value)
+    return lambda: float(score(rows.at(index, Rounds(0, 0, len(index), "fit/validation"))).value)

@@ -8,7 +8,7 @@ from prompt_bandits.datasets import BanditDataset
 
 from ..losses import behaviour_cloning_loss
 from ..policies import NeuralPolicy
-from ..protocols import Callback, SamplesOutputs
+from ..protocols import Callback, LoggedData, SamplesOutputs
 from ..training import Loss
 from .base import PolicyTraining, Step, StepLoss, fit_policy
 
@@ -21,7 +21,7 @@ class BehaviourCloning(PolicyTraining):
 
     def fit(
         self,
-        data: BanditDataset,
+        data: LoggedData,
         *,
         seed: int,
         simulator: SamplesOutputs | None = None,

@@ -15,7 +15,7 @@ from prompt_bandits.types import FloatArray, IntArray, Observation
 from ..batch import to_array, to_tensor
 from ..losses import expected_reward_loss, policy_gradient_loss
 from ..policies import NeuralPolicy
-from ..protocols import Callback, QFunction, SamplesOutputs
+from ..protocols import Callback, LoggedData, QFunction, SamplesOutputs
 from ..reward_models import RewardTraining, fit_action_reward_model
 from ..training import Loss
 from .base import PolicyTraining, Step, StepLoss, at, fit_policy
@@ -39,7 +39,7 @@ class DirectMethod(PolicyTraining):
 
     def fit(
         self,
-        data: BanditDataset,
+        data: LoggedData,
         *,
         seed: int,
         simulator: SamplesOutputs | None = None,

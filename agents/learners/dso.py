@@ -12,7 +12,7 @@ from ..density import DensityTraining, MonteCarloDensity, fit_density_model, out
 from ..kernels import KernelFunction, OutputKernel
 from ..losses import policy_gradient_loss
 from ..policies import NeuralPolicy
-from ..protocols import Callback, Density, SamplesOutputs
+from ..protocols import Callback, Density, LoggedData, SamplesOutputs
 from ..training import Loss
 from ..weights import check_clip, kernel_weight
 from .base import PolicyTraining, Step, StepLoss, at, fit_policy
@@ -47,7 +47,7 @@ class DSO(PolicyTraining):
 
     def fit(
         self,
-        data: BanditDataset,
+        data: LoggedData,
         *,
         seed: int,
         simulator: SamplesOutputs | None = None,
@@ -67,9 +67,7 @@ class DSO(PolicyTraining):
                 f"env.unwrapped.simulator, got {simulator!r}"
             )
         assert simulator is not None
-        data.require_output()
-        if self.validation_fraction:
-            data.require_propensity()
+        data.require_columns("output", *["propensity"] * bool(self.validation_fraction))
         model = self.fit_density(data, simulator, seed=seed) if density is None else density
 
         def make_loss(train: BanditDataset) -> StepLoss:
@@ -78,7 +76,7 @@ class DSO(PolicyTraining):
 
         return fit_policy(self, data, make_loss, name="dso", seed=seed, callback=callback)
 
-    def fit_density(self, data: BanditDataset, simulator: SamplesOutputs, *, seed: int) -> Density:
+    def fit_density(self, data: LoggedData, simulator: SamplesOutputs, *, seed: int) -> Density:
         """π0(φ(s)|x) as this learner would estimate it; pass it to `fit` to share it."""
         if self.density_by == "monte_carlo":
             policy = data.require_logging_policy()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prompt_bandits.datasets import BanditDataset
-
 from ..losses import policy_gradient_loss
 from ..policies import NeuralPolicy
-from ..protocols import Callback, SamplesOutputs
+from ..protocols import Callback, LoggedData, SamplesOutputs
 from ..training import Loss
 from ..weights import check_clip, importance_weight
 from .base import PolicyTraining, Step, fit_policy
@@ -29,7 +27,7 @@ class IPS(PolicyTraining):
 
     def fit(
         self,
-        data: BanditDataset,
+        data: LoggedData,
         *,
         seed: int,
         simulator: SamplesOutputs | None = None,
@@ -40,8 +38,8 @@ class IPS(PolicyTraining):
         Raises:
             ValueError: the propensities are unknown.
         """
-        data.require_propensity()
-        return fit_policy(self, data, lambda train: self._loss, name="ips", seed=seed, callback=callback)
+        data.require_columns("propensity")
+        return fit_policy(self, data, lambda rounds: self._loss, name="ips", seed=seed, callback=callback)
 
     def _loss(self, step: Step) -> Loss:
         assert step.batch.propensity is not None
