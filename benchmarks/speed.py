@@ -1,27 +1,19 @@
 """Speed and memory, one command: python benchmarks/speed.py
 
-Each measurement runs in a process of its own, so that peak memory is its own. Machines are noisy: what is compared with
-another library's work (CartPole) is measured in the same process, interleaved, and reported beside it.
+Machines are noisy: what is compared with another library's work (CartPole) is measured in the same process,
+interleaved, and reported beside it.
 """
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from functools import partial
 from statistics import median
 
+from measuring import Measurement, report, seconds
+
 ID = "PromptPersonalization-Synthetic-v0"
-
-
-def seconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
 
 
 def import_time() -> str:
@@ -132,7 +124,7 @@ def _logged():  # type: ignore[no-untyped-def]
     return prompt_bandits.collect(simulator, policy, 8000), simulator
 
 
-MEASUREMENTS: dict[str, Callable[[], str]] = {
+MEASUREMENTS: dict[str, Measurement] = {
     "import prompt_bandits": import_time,
     "vector environment, 4096 rounds a step": vector_rounds,
     "a round through gym.make (reset + step)": single_round,
@@ -140,19 +132,10 @@ MEASUREMENTS: dict[str, Callable[[], str]] = {
     "collect, published softmax policy": collect_softmax,
     "all 1000 action values of 10,000 contexts": action_values,
     "density model, 10,000 steps of 32": density_model,
+} | {
+    f"{name}, 20,000 steps of 32": partial(learner_steps, name)
+    for name in ("BehaviourCloning", "DirectMethod", "IPS", "DSO")
 }
-LEARNERS = ("BehaviourCloning", "DirectMethod", "IPS", "DSO")
-
-
-def measure(label: str) -> tuple[str, float]:
-    """The measurement's line, and the process's peak memory in MB."""
-    line = learner_steps(label) if label in LEARNERS else MEASUREMENTS[label]()
-    return line, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
 
 if __name__ == "__main__":
-    for label in (*MEASUREMENTS, *LEARNERS):
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            line, memory = pool.submit(measure, label).result()
-        title = f"{label}, 20,000 steps of 32" if label in LEARNERS else label
-        print(f"{title:<42}  {line}  [peak {memory:,.0f} MB]", flush=True)
+    report(MEASUREMENTS)
