@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,3 +55,14 @@ class Chain:
         for callback in self.callbacks:
             known |= callback(step, known, policy) or {}
         return known
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Shows a callback another policy than the one in training: all of it, where only a part is trained."""
+
+    callback: Callback
+    policy_of: Callable[[Policy], Policy]
+
+    def __call__(self, step: int, metrics: Mapping[str, float], policy: Policy | None) -> Mapping[str, float] | None:
+        return self.callback(step, metrics, None if policy is None else self.policy_of(policy))

@@ -8,7 +8,7 @@ DSO divides by it (Kiyohara et al., 2025). Two ways: a network f(x, o) fitted to
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch.nn.functional import softplus
 from prompt_bandits.acting import sample_actions, sample_for_rows
 from prompt_bandits.protocols import Policy
 from prompt_bandits.rounds import Rounds
-from prompt_bandits.types import FloatArray, IntArray, Observation
+from prompt_bandits.types import FloatArray, Observation
 
 from .batch import features_of, to_array, to_tensor
 from .kernels import OutputKernel
@@ -27,6 +27,7 @@ from .losses import squared_loss
 from .networks import PairwiseMLP
 from .protocols import Callback, LoggedData, SamplesOutputs
 from .reward_models import PairModel
+from .sampling import output_embedding, without_mask
 from .segments import Segment, segments
 from .training import Loss, TrainingConfig, optimise, torch_seed
 
@@ -78,7 +79,7 @@ class MonteCarloDensity:
     def density(self, obs: Observation, output: FloatArray) -> FloatArray:
         """(n,) at the outputs (n, d_o)."""
         m, out = self.n_outputs, np.empty(len(obs), dtype=np.float32)
-        bare = replace(obs, action_mask=None)  # masks are for choosing; a hundred copies of them are for nothing
+        bare = without_mask(obs)
         step = max(1, _PREPARED // m)
         for begin in range(0, len(obs), step):
             rows = np.arange(begin, min(begin + step, len(obs)))
@@ -90,18 +91,6 @@ class MonteCarloDensity:
             values = self.kernel.value(logged, to_tensor(drawn), fresh)
             out[rows] = to_array(values).reshape(len(rows), m).mean(axis=1)
         return out + np.float32(_FLOOR)
-
-
-def output_embedding(simulator: SamplesOutputs, obs: Observation, action: IntArray, rounds: Rounds) -> FloatArray:
-    """Embeddings (n, d_o) of fresh outputs.
-
-    Raises:
-        ValueError: the simulator's outputs have none.
-    """
-    embedding = simulator.respond(obs, action, rounds).embedding
-    if embedding is None:
-        raise ValueError("output: expected embeddings from the simulator, got text only")
-    return embedding
 
 
 def fit_density_model(
@@ -177,7 +166,7 @@ class _Pairs:
         training, first = self.training, self._segment_begin * self.training.batch_size
         asked = slice(begin - first, end - first)
         rows = self.row[asked]
-        obs = replace(self.obs, action_mask=None).take(rows)
+        obs = without_mask(self.obs).take(rows)
         outputs = []
         for which in (0, 1):
             rounds = self._rounds(begin, end - begin, f"output {which}")

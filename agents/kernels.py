@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from prompt_bandits.rounds import Rounds
+from prompt_bandits.rounds import Rounds, named_generator
+from prompt_bandits.types import FloatArray
 
 from .batch import to_tensor
 
@@ -31,7 +32,22 @@ def uniform(distance: Tensor, tau: float) -> Tensor:
     return (distance <= tau).to(distance.dtype) / (2 * tau)
 
 
-KERNELS: dict[str, KernelFunction] = {"gaussian": gaussian, "uniform": uniform}
+def laplace(distance: Tensor, tau: float) -> Tensor:
+    """exp(−d/τ) / 2τ."""
+    return torch.exp(-distance / tau) / (2 * tau)
+
+
+def epanechnikov(distance: Tensor, tau: float) -> Tensor:
+    """¾·(1 − d²/τ²)₊ / τ."""
+    return 0.75 * (1 - (distance / tau) ** 2).clamp(min=0) / tau
+
+
+KERNELS: dict[str, KernelFunction] = {
+    "gaussian": gaussian,
+    "uniform": uniform,
+    "laplace": laplace,
+    "epanechnikov": epanechnikov,
+}
 
 
 def output_distance(first: Tensor, second: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -53,7 +69,7 @@ class OutputKernel:
         ValueError: an unknown kernel, or a level out of range.
     """
 
-    name: str | KernelFunction = "gaussian"  # or "uniform", or any callable
+    name: str | KernelFunction = "gaussian"  # or "uniform", "laplace", "epanechnikov", or any callable
     tau: float = 1.0  # bandwidth, in units of the distance
     emb_noise: float = 1.0  # standard deviation of what is added to each of the two outputs
 
@@ -71,3 +87,19 @@ class OutputKernel:
             drawn = self.emb_noise * rounds.normal("kernel", 2 * first.shape[1])
             noise = to_tensor(drawn, first.device)
         return function(output_distance(first, second, noise), self.tau)
+
+
+def median_bandwidth(outputs: FloatArray, seed: int = 0, n_pairs: int = 10_000) -> float:
+    """The median heuristic: the median distance ‖o − o'‖₂ / d_o between outputs (n, d_o) drawn in pairs (Gretton et
+    al., 2012, section 8).
+
+    Raises:
+        ValueError: half of the pairs are of equal outputs.
+    """
+    first, second = named_generator(seed, "pairs").integers(len(outputs), size=(2, n_pairs))
+    other = first != second
+    drawn = [to_tensor(outputs[side[other]]) for side in (first, second)]
+    tau = float(output_distance(*drawn).median()) if other.any() else 0.0
+    if not tau > 0:
+        raise ValueError("tau: the median distance between logged outputs is 0; expected a bandwidth > 0 in its place")
+    return tau

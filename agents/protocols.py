@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from prompt_bandits.datasets import BanditDataset, StoredDataset
 from prompt_bandits.protocols import ActionScore, Policy
 from prompt_bandits.rounds import Rounds
-from prompt_bandits.types import Estimate, FloatArray, IntArray, Observation, Output
+from prompt_bandits.types import Estimate, Feedback, FloatArray, IntArray, Observation, Output
 
 from . import identity  # noqa: F401  (refuses to be part of somebody else's package)
 
@@ -20,6 +20,14 @@ class SamplesOutputs(Protocol):
     """Sampling rights on the frozen LLM: all that a learner may ask of a simulator."""
 
     def respond(self, obs: Observation, action: IntArray | None, rounds: Rounds) -> Output: ...
+
+
+@runtime_checkable
+class PlaysRounds(Protocol):
+    """Users and the LLM at once: what an online learner plays against."""
+
+    def observe(self, rounds: Rounds) -> Observation: ...
+    def play(self, obs: Observation, action: IntArray, rounds: Rounds) -> Feedback: ...
 
 
 class Judge(Protocol):

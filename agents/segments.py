@@ -42,15 +42,43 @@ def segments(data: LoggedData, config: TrainingConfig, seed: int) -> Segments:
     A dataset in memory is one segment, and so is a folder that fits into `config.memory_mb`. A larger folder comes in
     random parts of that size, each for as many steps as draw its rounds once on average, over and over in another
     order.
+
+    Raises:
+        ValueError: fewer than two rounds, or values that cannot be learned from.
     """
+    require_rounds(data)
     if isinstance(data, StoredDataset):
         columns = data.learnable_columns()
         rows = max(config.batch_size, (config.memory_mb << 20) // data.row_bytes(columns))
         if rows < len(data):
             return _streamed(data, columns, rows, config, seed)
         data = data.load(columns)
+    data.check()
     train, held_out = hold_out(data, config.validation_fraction, seed)
     return Segments(train.take(slice(0, 1)), iter([Segment(train, np.inf)]), held_out)
+
+
+def require_rounds(data: LoggedData) -> None:
+    """Raises a ValueError unless there are two rounds, to learn from one and to doubt it by the other."""
+    if len(data) < 2:
+        raise ValueError(f"data: expected at least 2 rounds to learn from, got {len(data)}")
+
+
+def in_memory(data: LoggedData, memory_mb: int, seed: int) -> BanditDataset:
+    """All rounds; of a folder that is larger, so many at random as fit into `memory_mb`.
+
+    Raises:
+        ValueError: fewer than two rounds, or values that cannot be learned from.
+    """
+    require_rounds(data)
+    if isinstance(data, BanditDataset):
+        data.check()
+        return data
+    columns = data.learnable_columns()
+    rows = max(1, (memory_mb << 20) // data.row_bytes(columns))
+    if rows >= len(data):
+        return data.load(columns)
+    return next(iter(data.batches(rows, columns=columns, seed=seed)))
 
 
 def hold_out(data: BanditDataset, fraction: float, seed: int) -> tuple[BanditDataset, BanditDataset | None]:

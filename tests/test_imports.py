@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 FILES = [*ROOT.glob("prompt_bandits/**/*.py"), *ROOT.glob("agents/**/*.py")]
 TORCH_ALLOWED = ("prompt_bandits/synthetic/worlds.py", "prompt_bandits/llms/", "prompt_bandits/movie/")
 AGENTS_MAY = {"types", "protocols", "rounds", "datasets", "policies", "collecting", "acting", "progress"}
-FREE = ("agents/cli/", "agents/benchmark/", "agents/integrations/")
+FREE = ("agents/cli/", "agents/benchmark/", "agents/integrations/", "agents/testing.py")
 HEAVY = {"torch", "transformers", "sentence_transformers", "pandas", "pyarrow", "sklearn", "scipy", "matplotlib"}
 
 

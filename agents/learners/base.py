@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from torch import nn
 from typing_extensions import Self
 
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.rounds import Rounds, RoundStream
-from prompt_bandits.types import IntArray, Observation
 
-from ..batch import Batch, to_tensor
-from ..losses import uniform_loss
+from ..clustering import Clustering
+from ..losses import entropy, kl_divergence, uniform_loss
 from ..networks import NETWORKS
-from ..policies import NeuralPolicy, masked_log_softmax
-from ..protocols import Callback, LoggedData
-from ..segments import Segment, per_step, segments
+from ..policies import NeuralPolicy
+from ..protocols import Callback, LoggedData, PlaysRounds
+from ..segments import segments
 from ..training import Loss, TrainingConfig, optimise
 from ..weights import importance_weight, self_normalised
+from .steps import Choose, ContextSteps, LoggedRows, LoggedSteps, MakeLoss, PlayedSteps, Step, StepLoss, Steps
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,8 @@ class PolicyTraining(TrainingConfig):
     network: str = "mlp"  # or "scorer", f(x, q)·g(e_a), which generalises over prompts; or "pairwise"
     hidden: int = 100
     warmup_steps: int = 0  # of pulling the policy towards uniform first
+    entropy: float = 0.0  # weight of a bonus for the policy's entropy, H(π(·|x))
+    kl_to_logging: float = 0.0  # weight of a penalty on KL(π(·|x) ‖ π0(·|x))
 
     @classmethod
     def quick(cls, **changes: Any) -> Self:
@@ -46,41 +47,10 @@ class PolicyTraining(TrainingConfig):
         super().__post_init__()
         if self.hidden < 1 or self.warmup_steps < 0:
             raise ValueError(f"hidden, warmup_steps: expected >= 1 and >= 0, got {self.hidden}, {self.warmup_steps}")
+        if not (self.entropy >= 0 and self.kl_to_logging >= 0):
+            raise ValueError(f"entropy, kl_to_logging: expected >= 0, got {self.entropy}, {self.kl_to_logging}")
         if self.network not in NETWORKS:
             raise ValueError(f"network: expected one of {', '.join(NETWORKS)}, got {self.network!r}")
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """What a loss gets: a minibatch, what the policy says of it, and fresh draws."""
-
-    index: IntArray  # (B,) rows of the data
-    obs: Observation  # those rows, as numpy
-    batch: Batch  # those rows, as tensors
-    log_probs: Tensor  # (B, |A|) log π(a|x)
-    rounds: Rounds  # B fresh rounds, apart from the log's own
-
-    def logged_log_prob(self) -> Tensor:
-        """log π(a_i|x_i), (B,)."""
-        return at(self.log_probs, self.batch.action)
-
-    def draw(self) -> Tensor:
-        """Actions a' ~ π, (B,)."""
-        # All in float64: a draw just below 1 would be 1 in float32, and take an action that cannot be.
-        cumulative = self.log_probs.detach().double().exp().cumsum(dim=1)
-        uniform = torch.tensor(self.rounds.uniform("action"), device=cumulative.device)
-        action: Tensor = (cumulative <= (uniform * cumulative[:, -1])[:, None]).sum(dim=1)
-        return action
-
-
-def at(values: Tensor, action: Tensor) -> Tensor:
-    """values[i, action_i], (B,)."""
-    return values.gather(1, action[:, None])[:, 0]
-
-
-StepLoss = Callable[[Step], Loss]
-MakeLoss = Callable[[BanditDataset], StepLoss]
-"""Given the rounds that the steps' rows come from: those trained on that are in memory, or those held out."""
 
 
 def fit_policy(
@@ -92,8 +62,9 @@ def fit_policy(
     seed: int,
     callback: Callback | None,
     make_score: MakeLoss | None = None,
+    clustering: Clustering | None = None,
 ) -> NeuralPolicy:
-    """Trains a new policy.
+    """Trains a new policy on a log.
 
     Args:
         config: network and optimisation.
@@ -103,38 +74,110 @@ def fit_policy(
         seed: of the initial weights, the minibatches and all other draws.
         callback: called at every log.
         make_score: what to judge held-out rounds by, lower is better; `snips_score` unless given.
+        clustering: given one, the policy chooses among its clusters.
 
     Raises:
-        ValueError: fewer than two rounds.
+        ValueError: fewer than two rounds, or no logging policy to stay close to.
     """
-    if len(data) < 2:
-        raise ValueError(f"data: expected at least 2 rounds to learn from, got {len(data)}")
+    if config.kl_to_logging:
+        data.require_logging_policies()
     rounds = segments(data, config, seed)
-    policy = NeuralPolicy.initial(config.network, rounds.like.obs, config.hidden, seed)
+    like = rounds.like.obs if clustering is None else clustering.observation(rounds.like.obs)
+    policy = NeuralPolicy.initial(config.network, like, config.hidden, seed)
     policy.network.to(config.device)
-    steps = _Steps(policy, rounds.parts, make_loss, RoundStream(seed, f"fit/{name}"), config)
+
+    def rows_of(part: BanditDataset) -> LoggedRows:
+        return LoggedRows(policy, part, config.device, clustering, with_logging=config.kl_to_logging > 0)
+
+    steps = LoggedSteps(rounds.parts, rows_of, make_loss, RoundStream(seed, f"fit/{name}"), config.batch_size)
     validate = None
     if rounds.held_out is not None:
-        validate = _validation(policy, rounds.held_out, config, (make_score or _snips)(rounds.held_out))
+        validate = _validation(rows_of(rounds.held_out), (make_score or _snips)(rounds.held_out))
+    _train(policy, steps, config, name, callback, validate=validate)
+    return policy
+
+
+def fit_online(
+    config: PolicyTraining,
+    simulator: PlaysRounds,
+    loss: StepLoss,
+    *,
+    name: str,
+    seed: int,
+    callback: Callback | None,
+    played: bool = True,
+    clustering: Clustering | None = None,
+    choose: Choose | None = None,
+    beside: nn.Module | None = None,
+) -> NeuralPolicy:
+    """Trains a new policy on fresh rounds of a simulator.
+
+    Args:
+        config: network and optimisation.
+        simulator: says who arrives and plays the policy's choices.
+        loss: what to minimise.
+        name: of the learner, for its streams and its progress bar.
+        seed: of the initial weights and all draws.
+        callback: called at every log.
+        played: the policy's choices are played; otherwise only contexts are asked for.
+        clustering: given one, the policy chooses among its clusters, and `choose` picks the prompt.
+        choose: which prompt an arm stands for.
+        beside: another network that the loss trains.
+
+    Raises:
+        ValueError: what only a log can give is asked for.
+    """
+    if config.kl_to_logging or config.validation_fraction:
+        raise ValueError(
+            "kl_to_logging, validation_fraction: expected 0 online, where there is no log, "
+            f"got {config.kl_to_logging}, {config.validation_fraction}"
+        )
+    stream = RoundStream(seed, f"fit/{name}")
+    like = simulator.observe(Rounds(seed, 0, 1, f"fit/{name}/like"))
+    arms = like if clustering is None else clustering.observation(like)
+    policy = NeuralPolicy.initial(config.network, arms, config.hidden, seed)
+    policy.network.to(config.device)
+    steps: Steps = ContextSteps(policy, simulator, loss, stream, config.batch_size)
+    if played:
+        steps = PlayedSteps(policy, simulator, loss, stream, config.batch_size, clustering, choose)
+    _train(policy, steps, config, name, callback, beside=beside)
+    return policy
+
+
+def _train(
+    policy: NeuralPolicy,
+    steps: Steps,
+    config: PolicyTraining,
+    name: str,
+    callback: Callback | None,
+    *,
+    validate: Callable[[], float] | None = None,
+    beside: nn.Module | None = None,
+) -> None:
     if config.warmup_steps:
         warmup = replace(config, steps=config.warmup_steps, validation_fraction=0.0, patience=None)
         optimise(policy.network, lambda _: _uniform(steps.next()), warmup, label=f"{name} warm-up")
 
     def step_loss(_: int) -> Loss:
         step = steps.next()
-        value = steps.loss(step)
-        return Loss(value.value, {**value.metrics, "logged_action_prob": step.logged_log_prob().exp().mean()})
+        return _regularised(step, steps.loss(step), config)
 
-    optimise(
-        policy.network,
-        step_loss,
-        config,
-        label=name,
-        validate=validate,
-        callback=callback,
-        policy=policy,
-    )
-    return policy
+    module = policy.network if beside is None else nn.ModuleList([policy.network, beside])
+    optimise(module, step_loss, config, label=name, validate=validate, callback=callback, policy=policy)
+
+
+def _regularised(step: Step, loss: Loss, config: PolicyTraining) -> Loss:
+    """The loss with the bonus and the penalty that the config asks for."""
+    value, metrics = loss.value, dict(loss.metrics)
+    if step.batch is not None:
+        metrics["logged_action_prob"] = step.logged_log_prob().exp().mean()
+    if config.entropy:
+        metrics["entropy"] = entropy(step.log_probs)
+        value = value - config.entropy * metrics["entropy"]
+    if step.logging_probs is not None:
+        metrics["kl_to_logging"] = kl_divergence(step.log_probs, step.log_probs.new_tensor(step.logging_probs))
+        value = value + config.kl_to_logging * metrics["kl_to_logging"]
+    return Loss(value, metrics)
 
 
 def _snips(held_out: BanditDataset) -> StepLoss:
@@ -144,58 +187,19 @@ def _snips(held_out: BanditDataset) -> StepLoss:
 
 def snips_score(step: Step) -> Loss:
     """Minus the self-normalised importance-sampling estimate of the policy's value on logged rounds."""
-    assert step.batch.propensity is not None
-    weight = importance_weight(step.logged_log_prob().exp(), step.batch.propensity)
-    return Loss(-(self_normalised(weight) * step.batch.reward).mean())
-
-
-class _Rows:
-    """Logged rounds in memory, and the policy's opinion of them."""
-
-    def __init__(self, policy: NeuralPolicy, data: BanditDataset, config: PolicyTraining) -> None:
-        self.policy, self.device = policy, config.device
-        self.obs, self.batch = data.obs, Batch.of(data, config.device)
-        self.prompts = to_tensor(data.obs.prompts.embedding, config.device)
-
-    def at(self, index: IntArray, rounds: Rounds) -> Step:
-        batch = self.batch.take(to_tensor(index, self.device))
-        log_probs = masked_log_softmax(self.policy.network(batch.features, self.prompts), batch.action_mask)
-        return Step(index, self.obs.take(index), batch, log_probs, rounds)
-
-
-class _Steps:
-    """Minibatches of logged rounds, with replacement, and the loss that belongs to those in memory."""
-
-    loss: StepLoss
-
-    def __init__(
-        self,
-        policy: NeuralPolicy,
-        parts: Iterator[Segment],
-        make_loss: MakeLoss,
-        stream: RoundStream,
-        config: PolicyTraining,
-    ) -> None:
-        self._stream, self._size = stream, config.batch_size
-        self._prepared = per_step(parts, lambda data: (_Rows(policy, data, config), make_loss(data)))
-
-    def next(self) -> Step:
-        rows, self.loss = next(self._prepared)
-        rounds = self._stream.next(self._size)
-        return rows.at(rounds.integers("row", len(rows.batch)), rounds)
+    weight = importance_weight(step.logged_log_prob().exp(), step.propensity)
+    return Loss(-(self_normalised(weight) * step.logged.reward).mean())
 
 
 def _uniform(step: Step) -> Loss:
-    return Loss(uniform_loss(step.log_probs, step.batch.action_mask))
+    mask = None if step.batch is None else step.batch.action_mask
+    return Loss(uniform_loss(step.log_probs, mask))
 
 
 _VALIDATION_ROWS = 4096
 
 
-def _validation(
-    policy: NeuralPolicy, held_out: BanditDataset, config: PolicyTraining, score: StepLoss
-) -> Callable[[], float]:
+def _validation(rows: LoggedRows, score: StepLoss) -> Callable[[], float]:
     """The score of the held-out rounds, always with the same draws."""
-    rows = _Rows(policy, held_out, config)
-    index = np.arange(min(len(held_out), _VALIDATION_ROWS))
+    index = np.arange(min(len(rows.data), _VALIDATION_ROWS))
     return lambda: float(score(rows.at(index, Rounds(0, 0, len(index), "fit/validation"))).value)

@@ -10,7 +10,8 @@ from ..losses import behaviour_cloning_loss
 from ..policies import NeuralPolicy
 from ..protocols import Callback, LoggedData, SamplesOutputs
 from ..training import Loss
-from .base import PolicyTraining, Step, StepLoss, fit_policy
+from .base import PolicyTraining, fit_policy
+from .steps import Step, StepLoss
 
 
 @dataclass(frozen=True)

@@ -24,3 +24,13 @@ class CarriesPolicies:
         if len(self.policies) != 1:
             raise ValueError(f"logging_policy: expected a dataset that carries exactly one, got {len(self.policies)}")
         return self.policies[0]
+
+    def require_logging_policies(self: _HasPolicies) -> tuple[Policy, ...]:
+        """The policies that logged it.
+
+        Raises:
+            ValueError: the dataset carries none.
+        """
+        if not self.policies:
+            raise ValueError("logging_policy: this dataset carries none; its propensities are all that is known")
+        return self.policies

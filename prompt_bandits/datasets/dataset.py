@@ -55,6 +55,16 @@ class BanditDataset(CarriesPolicies):
         if len(self.seed) == 0 and len(self.round_id) == 0 and n > 0:
             object.__setattr__(self, "seed", np.zeros(n, np.int64))
             object.__setattr__(self, "round_id", np.arange(n, dtype=np.int64))
+        self.check()
+
+    def check(self) -> None:
+        """Refuses columns that cannot be learned from; a new dataset is checked, one whose arrays were written to since
+        is not.
+
+        Raises:
+            ValueError: as for a new dataset; it names column, row and value.
+        """
+        n = len(self.action)
         self._check_shapes(n)
         if n == 0:
             return
@@ -316,12 +326,10 @@ class BanditDataset(CarriesPolicies):
         Raises:
             ValueError: the dataset carries no logging policy.
         """
-        if not self.policies:
-            raise ValueError("logging_policy: this dataset carries none; its propensities are all that is known")
-        rows = self.take(index)
+        policies, rows = self.require_logging_policies(), self.take(index)
         out = np.empty((len(rows), self.n_actions))
         ids = np.zeros(len(rows), np.int64) if rows.policy_id is None else rows.policy_id
-        for number, policy in enumerate(self.policies):
+        for number, policy in enumerate(policies):
             mine = np.flatnonzero(ids == number)
             for part, dist in dist_chunks(policy, rows.obs.take(mine)):
                 out[mine[part]] = dist
