@@ -1,177 +1,178 @@
-"""Fitted reward models: by action, q̂(x, a), and by output, r̂(x, o)."""
+"""Reward models fitted to logged rounds: by action, q̂(x, a), and by output, r̂(x, o)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from prompt_bandits.rounds import RoundStream
-from prompt_bandits.types import FloatArray, IntArray, Observation
+from prompt_bandits.datasets import BanditDataset
+from prompt_bandits.policies import Uniform
+from prompt_bandits.rounds import Rounds, RoundStream
+from prompt_bandits.types import IntArray, Prompts
 
-from .batch import Batch, draw_rows, features_of, to_array, to_tensor
-from .losses import squared_loss
-from .networks import PairwiseMLP
-from .protocols import Callback, LoggedData
-from .saved_network import network_from_state, network_state
-from .segments import Segments, per_step, segments
-from .training import Loss, TrainingConfig, optimise, torch_seed
+from .batch import Batch, to_tensor
+from .pair_models import ActionRewardModel, OutputReward, OutputRewardModel, PairModel, RewardModel
+from .protocols import Callback, LoggedData, SamplesOutputs
+from .reward_training import M, Pairs, RewardTraining, new_model, regress
+from .sampling import output_embedding, without_mask
+from .segments import Segment, Segments, per_step, segments
 
-_CHUNK = 1 << 16
-
-
-class PairModel:
-    """An MLP [x; q; v] → a number, with numpy on the outside."""
-
-    saved_as: ClassVar[str]
-
-    def __init__(self, dims: dict[str, int], network: PairwiseMLP | None = None) -> None:
-        self.dims = dims
-        self.network = PairwiseMLP(**dims) if network is None else network
-
-    def pairs(self, obs: Observation, other: FloatArray) -> FloatArray:
-        """(n,) for features v (n, d_v), a few rows at a time."""
-        device = next(self.network.parameters()).device
-        if other.shape != (len(obs), self.dims["dim_other"]):
-            raise ValueError(f"features: expected shape ({len(obs)}, {self.dims['dim_other']}), got {other.shape}")
-        out = np.empty(len(obs), dtype=np.float32)
-        with torch.inference_mode():
-            for begin in range(0, len(obs), _CHUNK):
-                rows = slice(begin, begin + _CHUNK)
-                out[rows] = to_array(
-                    self.network.pairs(features_of(obs.take(rows), device), to_tensor(other[rows], device))
-                )
-        return out
-
-    def state(self) -> dict[str, Any]:
-        return network_state("pairwise", self.dims, self.network)
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> PairModel:
-        _, dims, network = network_from_state(state)
-        assert isinstance(network, PairwiseMLP)
-        return cls(dims, network)
-
-
-class ActionRewardModel(PairModel):
-    """q̂(x, a) from context, query and the prompt's features. A score, so `Softmax(model, beta)` is a policy."""
-
-    saved_as: ClassVar[str] = "action_reward_model"
-
-    def predict(self, obs: Observation, action: IntArray) -> FloatArray:
-        """q̂(x_i, a_i), (n,)."""
-        return self.pairs(obs, obs.prompts.embedding[action])
-
-    def scores(self, obs: Observation) -> FloatArray:
-        """q̂(x_i, a), (n, |A|)."""
-        device = next(self.network.parameters()).device
-        with torch.inference_mode():
-            return to_array(self.network(features_of(obs, device), to_tensor(obs.prompts.embedding, device)))
-
-
-class OutputRewardModel(PairModel):
-    """r̂(x, o) from context, query and the output's embedding."""
-
-    saved_as: ClassVar[str] = "output_reward_model"
-
-    def predict(self, obs: Observation, output: FloatArray) -> FloatArray:
-        """r̂(x_i, o_i), (n,), for embeddings (n, d_o)."""
-        return self.pairs(obs, output)
-
-
-@dataclass(frozen=True)
-class RewardTraining(TrainingConfig):
-    """How reward models are fitted: squared error, the best checkpoint on held-out rounds."""
-
-    lr: float = 1e-3
-    weight_decay: float = 1e-4
-    steps: int = 5_000
-    batch_size: int = 256
-    log_every: int = 250
-    validation_fraction: float = 0.1
-    patience: int | None = 5
-    hidden: int = 100
-
-    @classmethod
-    def published(cls) -> RewardTraining:
-        """The published settings: Adam 1e-4, 100 × 1000 steps of 32; a fifth held out, but the last weights kept."""
-        return cls(
-            lr=1e-4,
-            weight_decay=0.0,
-            steps=100_000,
-            batch_size=32,
-            log_every=1000,
-            validation_fraction=0.2,
-            checkpoint="last",
-            patience=None,
-        )
+__all__ = [
+    "ActionRewardModel",
+    "OutputReward",
+    "OutputRewardModel",
+    "PairModel",
+    "RewardModel",
+    "RewardTraining",
+    "fit_action_reward_model",
+    "fit_output_reward_model",
+]
 
 
 def fit_action_reward_model(
     data: LoggedData, training: RewardTraining | None = None, *, seed: int, callback: Callback | None = None
 ) -> ActionRewardModel:
-    """q̂(x, a) by regression on logged (context, query, prompt, reward)."""
+    """q̂(x, a) by regression on logged (context, query, prompt, reward).
+
+    Raises:
+        ValueError: rewards outside [0, 1] with `loss="bce"`.
+    """
     training = training or RewardTraining()
-    rounds = segments(data, training, seed)
-    table = to_tensor(data.prompts.embedding, training.device)
-    model = _new(ActionRewardModel, rounds, table.shape[1], training.hidden, seed)
-    label = "reward model by action"
-    _regress(model.network, rounds, lambda batch: table[batch.action], training, seed, label, callback)
-    return model
+    view = ByAction(data.prompts, training.device)
+    return fit_on(segments(data, training, seed), ActionRewardModel, view, training, seed=seed, callback=callback)
 
 
 def fit_output_reward_model(
-    data: LoggedData, training: RewardTraining | None = None, *, seed: int, callback: Callback | None = None
+    data: LoggedData,
+    training: RewardTraining | None = None,
+    *,
+    seed: int,
+    simulator: SamplesOutputs | None = None,
+    callback: Callback | None = None,
 ) -> OutputRewardModel:
-    """r̂(x, o) by regression on logged (context, query, output, reward)."""
+    """r̂(x, o) by regression on logged (context, query, output, reward).
+
+    Args:
+        data: logged rounds with output embeddings.
+        training: settings.
+        seed: of the initial weights, the minibatches and all other draws.
+        simulator: sampling rights, used where `training.pessimism > 0`: the negative is a fresh output of a uniform
+            random allowed prompt. Without a simulator it is what another round logged, which answers another query
+            and comes from the logging policy's prompts; a cruder penalty.
+        callback: called at every log.
+
+    Raises:
+        ValueError: no output embeddings, or rewards outside [0, 1] with `loss="bce"`.
+    """
     training = training or RewardTraining()
-    rounds = segments(data, training, seed)
-    model = _new(OutputRewardModel, rounds, rounds.like.require_output().shape[1], training.hidden, seed)
-    _regress(model.network, rounds, _output_of, training, seed, "reward model by output", callback)
+    view = ByOutput(simulator, training.device)
+    return fit_on(segments(data, training, seed), OutputRewardModel, view, training, seed=seed, callback=callback)
+
+
+class View(Protocol):
+    """What of a round the model looks at, beside context and query."""
+
+    label: ClassVar[str]
+
+    def dim(self, like: BanditDataset) -> int:
+        """d_v."""
+        ...
+
+    def logged(self, rows: Batch) -> Tensor:
+        """(B, d_v)."""
+        ...
+
+    def negative(self, data: BanditDataset, index: IntArray, rounds: Rounds) -> Tensor:
+        """(B, d_v) of something else than was logged in the rows `index` of the rounds in memory."""
+        ...
+
+
+class ByAction:
+    """The prompt's features."""
+
+    label: ClassVar[str] = "reward model by action"
+
+    def __init__(self, prompts: Prompts, device: str) -> None:
+        self.table, self.device = to_tensor(prompts.embedding, device), device
+
+    def dim(self, like: BanditDataset) -> int:
+        return int(self.table.shape[1])
+
+    def logged(self, rows: Batch) -> Tensor:
+        return self.table[rows.action]
+
+    def negative(self, data: BanditDataset, index: IntArray, rounds: Rounds) -> Tensor:
+        action, _ = Uniform().sample(data.obs.take(index), rounds)
+        return self.table[to_tensor(action, self.device)]
+
+
+class ByOutput:
+    """The output's embedding."""
+
+    label: ClassVar[str] = "reward model by output"
+
+    def __init__(self, simulator: SamplesOutputs | None, device: str) -> None:
+        self.simulator, self.device = simulator, device
+
+    def dim(self, like: BanditDataset) -> int:
+        return int(like.require_output().shape[1])
+
+    def logged(self, rows: Batch) -> Tensor:
+        assert rows.output is not None
+        return rows.output
+
+    def negative(self, data: BanditDataset, index: IntArray, rounds: Rounds) -> Tensor:
+        if self.simulator is not None:
+            obs = data.obs.take(index)
+            action, _ = Uniform().sample(obs, rounds)
+            return to_tensor(output_embedding(self.simulator, without_mask(obs), action, rounds), self.device)
+        further = 1 + rounds.integers("negative", max(1, len(data) - 1))
+        return to_tensor(data.require_output()[(index + further) % len(data)], self.device)
+
+
+def fit_on(
+    rounds: Segments, cls: type[M], view: View, training: RewardTraining, *, seed: int, callback: Callback | None
+) -> M:
+    """A model of these rounds, which may have been resampled."""
+    model = new_model(cls, rounds.like.obs, view.dim(rounds.like), training, seed)
+    pairs = _LoggedPairs(view, rounds.parts, training, seed)
+    judged = None if rounds.held_out is None else pairs.all_of(rounds.held_out)
+    regress(model, pairs.next, training, label=view.label, judged=judged, callback=callback)
     return model
 
 
-def _output_of(batch: Batch) -> Tensor:
-    assert batch.output is not None
-    return batch.output
+@dataclass(frozen=True, eq=False)
+class _InMemory:
+    data: BanditDataset
+    batch: Batch
 
 
-_Model = TypeVar("_Model", bound=PairModel)
+class _LoggedPairs:
+    """Minibatches of logged rounds, with replacement."""
 
+    def __init__(self, view: View, parts: Iterator[Segment], training: RewardTraining, seed: int) -> None:
+        self._view, self._training = view, training
+        self._prepared = per_step(parts, self._prepare)
+        self._stream = RoundStream(seed, f"fit/{view.label}")
 
-def _new(cls: type[_Model], rounds: Segments, dim_other: int, hidden: int, seed: int) -> _Model:
-    dim_features = rounds.like.obs.features().shape[1]
-    with torch_seed(seed, cls.saved_as):
-        return cls({"dim_features": dim_features, "dim_other": dim_other, "hidden": hidden})
+    def next(self) -> Pairs:
+        rows, rounds = next(self._prepared), self._stream.next(self._training.batch_size)
+        return self._at(rows, rounds.integers("row", len(rows.batch)), rounds)
 
+    def all_of(self, data: BanditDataset) -> Pairs:
+        """Every row once, with draws of their own."""
+        rounds = Rounds(self._stream.seed, 0, len(data), f"{self._stream.scope}/validation")
+        return self._at(self._prepare(data), np.arange(len(data)), rounds)
 
-def _regress(
-    network: PairwiseMLP,
-    rounds: Segments,
-    other: Callable[[Batch], Tensor],
-    training: RewardTraining,
-    seed: int,
-    label: str,
-    callback: Callback | None,
-) -> None:
-    batches = per_step(rounds.parts, lambda data: Batch.of(data, training.device))
-    stream = RoundStream(seed, f"fit/{label}")
-    network.to(training.device)
+    def _prepare(self, data: BanditDataset) -> _InMemory:
+        self._training.check_targets(data.reward)
+        return _InMemory(data, Batch.of(data, self._training.device))
 
-    def error(rows: Batch) -> Tensor:
-        return squared_loss(network.pairs(rows.features, other(rows)), rows.reward)
-
-    validate = None
-    if rounds.held_out is not None:
-        judged = Batch.of(rounds.held_out, training.device)
-        validate = lambda: float(error(judged))  # noqa: E731
-
-    def loss(_: int) -> Loss:
-        batch = next(batches)
-        return Loss(error(batch.take(draw_rows(stream, training.batch_size, len(batch), training.device))))
-
-    optimise(network, loss, training, label=label, validate=validate, callback=callback)
+    def _at(self, rows: _InMemory, index: IntArray, rounds: Rounds) -> Pairs:
+        batch = rows.batch.take(to_tensor(index, self._training.device))
+        negative = self._view.negative(rows.data, index, rounds) if self._training.pessimism else None
+        return Pairs(batch.features, self._view.logged(batch), batch.reward, negative)
