@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from prompt_bandits.protocols import Policy
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import BoolArray, FloatArray, IntArray, Observation, Prompts
 
+from .cross_fitting import unseen_models
 from .output_model import fit_output_model
 from .protocols import LoggedData, QFunction
 
@@ -76,11 +78,11 @@ class Clustering:
         propensity = None
         if data.policies:
             chunk = max(1, _CELLS // data.n_actions)
-            parts = [
-                self.sum_by_cluster(data.logging_dist(slice(begin, begin + chunk)))
-                for begin in range(0, len(data), chunk)
-            ]
-            propensity = np.minimum(np.concatenate(parts)[np.arange(len(data)), cluster], 1)
+            propensity = np.empty(len(data))
+            for begin in range(0, len(data), chunk):
+                rows = slice(begin, begin + chunk)
+                dist = self.sum_by_cluster(data.logging_dist(rows))
+                propensity[rows] = np.minimum(dist[np.arange(len(dist)), cluster[rows]], 1)
         return replace(
             data, obs=self.observation(data.obs), action=cluster, propensity=propensity, policies=(), policy_id=None
         )
@@ -140,6 +142,11 @@ class ClusterReward:
         """max_{a∈c_i} q̂(x_i, a), (n,)."""
         return self.scores(obs)[np.arange(len(obs)), action]
 
+    def unseen(self, data: BanditDataset) -> Iterator[tuple[IntArray, QFunction]]:
+        """Row numbers, and what is to be asked about them, where q̂ is cross-fitted."""
+        for rows, model in unseen_models(self.q_hat, data):
+            yield rows, ClusterReward(model, self.clustering)
+
     def _best(self, obs: Observation, scores: FloatArray) -> IntArray:
         if obs.action_mask is not None:
             scores = np.where(obs.action_mask, scores, -np.inf)
@@ -170,7 +177,8 @@ def kmeans(features: FloatArray, n_clusters: int, seed: int = 0) -> Clustering:
     distinct = len(np.unique(features, axis=0))
     if not 1 <= n_clusters <= distinct:
         raise ValueError(f"n_clusters: expected 1 … {distinct} (distinct prompts), got {n_clusters}")
-    fitted = KMeans(n_clusters, n_init=10, random_state=seed).fit(features)
+    state = int(named_generator(seed, "k-means").integers(2**32))
+    fitted = KMeans(n_clusters, n_init=10, random_state=state).fit(features)
     return Clustering(fitted.labels_.astype(np.int64), fitted.cluster_centers_.astype(np.float32))
 
 

@@ -89,17 +89,19 @@ class OutputKernel:
         return function(output_distance(first, second, noise), self.tau)
 
 
-def median_bandwidth(outputs: FloatArray, seed: int = 0, n_pairs: int = 10_000) -> float:
-    """The median heuristic: the median distance ‖o − o'‖₂ / d_o between outputs (n, d_o) drawn in pairs (Gretton et
-    al., 2012, section 8).
+def median_bandwidth(outputs: FloatArray, emb_noise: float = 0.0, seed: int = 0, n_pairs: int = 10_000) -> float:
+    """The median heuristic: the median distance that the kernel sees between outputs (n, d_o) drawn in pairs (Gretton
+    et al., 2012, section 8).
 
     Raises:
         ValueError: half of the pairs are of equal outputs.
     """
-    first, second = named_generator(seed, "pairs").integers(len(outputs), size=(2, n_pairs))
+    generator = named_generator(seed, "pairs")
+    first, second = generator.integers(len(outputs), size=(2, n_pairs))
     other = first != second
-    drawn = [to_tensor(outputs[side[other]]) for side in (first, second)]
-    tau = float(output_distance(*drawn).median()) if other.any() else 0.0
+    one, two = (to_tensor(outputs[side[other]]) for side in (first, second))
+    noise = to_tensor(emb_noise * generator.standard_normal((int(other.sum()), 2 * outputs.shape[1])))
+    tau = float(output_distance(one, two, noise).median()) if other.any() else 0.0
     if not tau > 0:
         raise ValueError("tau: the median distance between logged outputs is 0; expected a bandwidth > 0 in its place")
     return tau

@@ -61,6 +61,7 @@ class QFunction(ActionScore, Protocol):
         ...
 
 
+@runtime_checkable
 class Density(Protocol):
     """The density of outputs under the logging policy, π0(φ(s)|x)."""
 

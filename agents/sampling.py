@@ -32,20 +32,24 @@ def require_sampler(simulator: object, who: str) -> SamplesOutputs:
     return sampler
 
 
-def output_embedding(simulator: SamplesOutputs, obs: Observation, action: IntArray, rounds: Rounds) -> FloatArray:
+def output_embedding(
+    simulator: SamplesOutputs, obs: Observation, action: IntArray, rounds: Rounds, dim: int | None = None
+) -> FloatArray:
     """Embeddings (n, d_o) of fresh outputs.
 
     Raises:
-        ValueError: the simulator's outputs have none.
+        ValueError: the simulator's outputs have none, or not `dim` features, as those of the log.
     """
     embedding = simulator.respond(obs, action, rounds).embedding
     if embedding is None:
         raise ValueError("output: expected embeddings from the simulator, got text only")
+    if dim is not None and embedding.shape[1] != dim:
+        raise ValueError(f"output: expected {dim} features from the simulator, as in the log, got {embedding.shape[1]}")
     return embedding
 
 
 def outputs_of(
-    simulator: SamplesOutputs, obs: Observation, actions: IntArray, rounds: Rounds
+    simulator: SamplesOutputs, obs: Observation, actions: IntArray, rounds: Rounds, dim: int
 ) -> tuple[FloatArray, Rounds]:
     """Fresh outputs of k actions a round.
 
@@ -54,6 +58,7 @@ def outputs_of(
         obs: n rounds.
         actions: (n, k).
         rounds: n rounds, from which n·k are derived.
+        dim: d_o, of the log's outputs.
 
     Returns:
         outputs: (n·k, d_o), the k of the first round first.
@@ -61,7 +66,7 @@ def outputs_of(
     """
     n, k = actions.shape
     if k == 1:
-        return output_embedding(simulator, obs, actions[:, 0], rounds), rounds
+        return output_embedding(simulator, obs, actions[:, 0], rounds, dim), rounds
     inner = Rounds(rounds.seed, rounds.start * k, n * k, f"{rounds.scope}/{k} outputs")
     repeated = without_mask(obs).take(np.repeat(np.arange(n), k))
-    return output_embedding(simulator, repeated, actions.ravel(), inner), inner
+    return output_embedding(simulator, repeated, actions.ravel(), inner, dim), inner

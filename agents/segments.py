@@ -11,11 +11,12 @@ import numpy as np
 
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.datasets.stored import StoredDataset
-from prompt_bandits.rounds import Rounds
 
+from .folds import fold_of
 from .protocols import LoggedData
 from .training import TrainingConfig
 
+_SHARES = 10_000
 T = TypeVar("T")
 
 
@@ -95,8 +96,7 @@ def _streamed(data: StoredDataset, columns: Sequence[str], rows: int, config: Tr
         while True:
             for part in data.batches(rows, columns=columns, seed=seed, epoch=epoch):
                 # by round, so that what is held out once is never trained on
-                held = Rounds(seed, part.round_id, scope="fit/hold_out").uniform("held out")
-                apart = held < config.validation_fraction
+                apart = fold_of(part, _SHARES, seed) < _SHARES * config.validation_fraction
                 if not apart.all():
                     yield part.take(~apart), part.take(apart)
             epoch += 1

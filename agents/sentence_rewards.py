@@ -13,9 +13,10 @@ from typing import ClassVar
 import numpy as np
 
 from prompt_bandits.datasets import BanditDataset, StoredDataset
-from prompt_bandits.rounds import Rounds, named_generator
+from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import FloatArray, Observation
 
+from .folds import fold_of
 from .protocols import LoggedData
 from .reward_models import OutputRewardModel, RewardTraining, fit_output_reward_model
 from .segments import hold_out, in_memory, require_rounds
@@ -23,7 +24,8 @@ from .segments import hold_out, in_memory, require_rounds
 CLASSES = ("linear", "bilinear", "bilinear+mlp")
 _PENALTIES = np.logspace(-1, 4.5, 23)
 _FOLDS = 5
-_ROWS = 1 << 16
+_MOST_FEATURES = 32  # of context and query, and of outputs; beyond that, their first principal components
+_CELLS = 1 << 23  # rounds × features worked on at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +34,13 @@ class RidgeReward:
     its value at the mean output.
     """
 
-    weight: FloatArray  # (d_z + 1, d_o + 1) W; of the linear class, 0 where both factors are features
+    weight: FloatArray  # (k_z + 1, k_o + 1) W; of the linear class, 0 where both factors are features
     covariance: FloatArray  # (P, P) of the posterior over W, flattened
-    free: FloatArray  # (P,) of what enters W, True
-    z_scale: FloatArray  # (2, d_z) mean and standard deviation of context and query
-    output_scale: FloatArray  # (2, d_o) of outputs
+    free: FloatArray  # (k_z + 1, k_o + 1) True where W is fitted, P times
+    z_mean: FloatArray  # (d_z,) of context and query
+    z_map: FloatArray  # (d_z, k_z) that standardises them, and projects them where they are many
+    output_mean: FloatArray  # (d_o,)
+    output_map: FloatArray  # (d_o, k_o)
     saved_as: ClassVar[str] = "ridge_reward"
 
     def predict(self, obs: Observation, output: FloatArray) -> FloatArray:
@@ -46,10 +50,9 @@ class RidgeReward:
 
     def affine(self, obs: Observation) -> tuple[FloatArray, FloatArray]:
         """Intercept (n,) and slope (n, d_o) of r̂(x_i, ·)."""
-        z = _with_one((obs.features() - self.z_scale[0]) / self.z_scale[1])
-        by_output = z @ self.weight
-        slope = by_output[:, :-1] / self.output_scale[1]
-        return by_output[:, -1] - slope @ self.output_scale[0], slope
+        by_output = _with_one((obs.features() - self.z_mean) @ self.z_map) @ self.weight
+        slope = by_output[:, :-1] @ self.output_map.T
+        return by_output[:, -1] - slope @ self.output_mean, slope
 
     def draws(self, n: int, seed: int) -> list[RidgeReward]:
         """`n` draws from the posterior over W."""
@@ -85,8 +88,10 @@ def fit_sentence_reward(
 ) -> RidgeReward | CorrectedReward:
     """r̂(x, s) of the class, among `classes`, that predicts best where it was not fitted.
 
-    "linear" and "bilinear" and their penalties are compared by five-fold cross-validation over all rounds; a network is
-    taken only if it betters a held-out fifth by more than a standard error of the paired difference.
+    "linear" and "bilinear" and their penalties are compared by five-fold cross-validation over all rounds; a network,
+    on what the bilinear one leaves over, is taken only if it betters a held-out fifth by more than a standard error of
+    the paired difference. More than 32 features of context and query, or of outputs, are reduced to so many principal
+    components.
 
     Args:
         data: logged rounds with output embeddings, in memory or a folder; a folder is read a part at a time, and the
@@ -103,18 +108,16 @@ def fit_sentence_reward(
     require_rounds(data)
     data.require_columns("output")
     training = training or RewardTraining()
-    linear = [name == "bilinear" for name in classes if name != "bilinear+mlp"] or [True]
-    ridge = _fit_ridge(data, linear, seed)
-    if "bilinear+mlp" not in classes:
-        return ridge
+    ridges = [name for name in classes if name != _NETWORK]
+    if _NETWORK not in classes:
+        return _fit_ridge(data, ridges, seed)
     rows = in_memory(data, training.memory_mb, seed)
-    if len(rows) >= 2 * _FOLDS and len(classes) > 1:
-        train, judged = hold_out(rows, 1 / _FOLDS, seed)
-        assert judged is not None
-        before = _fit_ridge(train, linear, seed)
-        if not _betters(_corrected(before, train, training, seed), before, judged):
-            return ridge
-    return _corrected(ridge, rows, training, seed)
+    if ridges and not _network_betters(rows, ridges, training, seed):
+        return _fit_ridge(data, ridges, seed)
+    return _corrected(_fit_ridge(data, ["bilinear"], seed), rows, training, seed)
+
+
+_NETWORK = "bilinear+mlp"
 
 
 def _corrected(ridge: RidgeReward, rows: BanditDataset, training: RewardTraining, seed: int) -> CorrectedReward:
@@ -122,48 +125,53 @@ def _corrected(ridge: RidgeReward, rows: BanditDataset, training: RewardTraining
     return CorrectedReward(ridge, fit_output_reward_model(replace(rows, reward=left), training, seed=seed))
 
 
-def _betters(model: CorrectedReward, ridge: RidgeReward, judged: BanditDataset) -> bool:
-    """Whether the network takes off more squared error than a standard error of the difference."""
-    output = judged.require_output()
-    before = np.square(judged.reward - ridge.predict(judged.obs, output))
-    gain = before - np.square(judged.reward - model.predict(judged.obs, output))
+def _network_betters(rows: BanditDataset, ridges: Sequence[str], training: RewardTraining, seed: int) -> bool:
+    """Whether the network takes off more held-out squared error than a standard error of the difference; on too few
+    rounds to tell, it does not.
+    """
+    if len(rows) < 2 * _FOLDS:
+        return False
+    train, judged = hold_out(rows, 1 / _FOLDS, seed)
+    assert judged is not None
+    models = (_fit_ridge(train, ridges, seed), _corrected(_fit_ridge(train, ["bilinear"], seed), train, training, seed))
+    before, after = (np.square(judged.reward - model.predict(judged.obs, judged.require_output())) for model in models)
+    gain = before - after
     return bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
 
 
-def _fit_ridge(data: LoggedData, bilinear: Sequence[bool], seed: int) -> RidgeReward:
+def _fit_ridge(data: LoggedData, kinds: Sequence[str], seed: int) -> RidgeReward:
     """Ridge regression from sufficient statistics, so that rounds are read once and none is kept."""
-    first = next(_parts(data))
-    z_scale, output_scale = _scale(first.obs.features()), _scale(first.require_output())
-    folds = [_Sums.empty((z_scale.shape[1] + 1) * (output_scale.shape[1] + 1)) for _ in range(_FOLDS)]
-    for part in _parts(data):
-        z = _with_one((part.obs.features() - z_scale[0]) / z_scale[1])
-        output = _with_one((part.require_output() - output_scale[0]) / output_scale[1])
+    first = next(_parts(data, _CELLS))
+    z_mean, z_map = _standardised(first.obs.features())
+    output_mean, output_map = _standardised(first.require_output())
+    shape = (z_map.shape[1] + 1, output_map.shape[1] + 1)
+    size = shape[0] * shape[1]
+    folds = [_Sums.empty(size) for _ in range(_FOLDS)]
+    for part in _parts(data, max(256, _CELLS // size)):
+        z = _with_one((part.obs.features() - z_mean) @ z_map)
+        output = _with_one((part.require_output() - output_mean) @ output_map)
         design = (z[:, :, None] * output[:, None, :]).reshape(len(part), -1)
-        fold = Rounds(seed, part.round_id, scope="fit/folds").integers("fold", _FOLDS)
+        fold = fold_of(part, _FOLDS, seed)
         for k, sums in enumerate(folds):
             sums.add(design[fold == k], part.reward[fold == k])
-    shape = (z_scale.shape[1] + 1, output_scale.shape[1] + 1)
     fits = []
-    for kind in bilinear:
+    for kind in kinds:
         free = np.ones(shape, dtype=bool)
-        if not kind:
-            free[:-1, :-1] = False
+        free[:-1, :-1] = kind == "bilinear"
         fits.append((*_best_penalty([sums.some(free.ravel()) for sums in folds]), free))
     _, penalty, free = min(fits, key=lambda fit: fit[0])
-    whole = _Sums.total([sums.some(free.ravel()) for sums in folds])
     weight = np.zeros(shape)
-    solved, covariance = whole.solve(penalty)
-    weight[free] = solved
-    return RidgeReward(weight, covariance, free, z_scale, output_scale)
+    weight[free], covariance = _Sums.total([sums.some(free.ravel()) for sums in folds]).solve(penalty)
+    return RidgeReward(weight, covariance, free, z_mean, z_map, output_mean, output_map)
 
 
 def _best_penalty(folds: list[_Sums]) -> tuple[float, float]:
     """The smallest cross-validated squared error, and the penalty that has it."""
     whole = _Sums.total(folds)
-    errors = [
-        sum(fold.error((whole - fold).solve(penalty)[0]) for fold in folds if 0 < fold.n < whole.n)
-        for penalty in _PENALTIES
-    ]
+    errors = np.zeros(len(_PENALTIES))
+    for fold in folds:
+        if 0 < fold.n < whole.n:
+            errors += [fold.error(weight) for weight in (whole - fold).path(_PENALTIES)]
     best = int(np.argmin(errors))
     return float(errors[best]), float(_PENALTIES[best])
 
@@ -204,29 +212,51 @@ class _Sums:
         """Σ (y − X·w)²."""
         return float(self.square - 2 * weight @ self.cross + weight @ self.gram @ weight)
 
+    def path(self, penalties: FloatArray) -> list[FloatArray]:
+        """Coefficients for each penalty, by one eigendecomposition of the centred XᵀX."""
+        gram, cross, mean = self._centred()
+        values, vectors = np.linalg.eigh(gram)
+        turned = vectors.T @ cross
+        level = self.cross[-1] / self.n
+        slopes = [vectors @ (turned / (np.maximum(values, 0) + penalty)) for penalty in penalties]
+        return [np.append(slope, level - mean @ slope) for slope in slopes]
+
     def solve(self, penalty: float) -> tuple[FloatArray, FloatArray]:
         """Coefficients, and their covariance σ²(XᵀX + λI)⁻¹."""
+        (weight,) = self.path(np.array([penalty]))
         shrink = np.full(len(self.cross), penalty)
         shrink[-1] = 1e-9
         inverse = np.linalg.inv(self.gram + np.diag(shrink))
-        weight = inverse @ self.cross
         freedom = max(1.0, self.n - float((inverse * self.gram).sum()))
         return weight, inverse * (max(self.error(weight), 0.0) / freedom)
 
+    def _centred(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Without the intercept: XᵀX and Xᵀy about the mean, and the mean of X."""
+        mean = self.gram[-1, :-1] / self.n
+        gram = self.gram[:-1, :-1] - self.n * np.outer(mean, mean)
+        return gram, self.cross[:-1] - mean * self.cross[-1], mean
 
-def _parts(data: LoggedData) -> Iterator[BanditDataset]:
+
+def _parts(data: LoggedData, rows: int) -> Iterator[BanditDataset]:
     if isinstance(data, StoredDataset):
-        yield from data.batches(_ROWS, columns=data.learnable_columns())
+        yield from data.batches(min(rows, _ROWS), columns=data.learnable_columns())
     else:
         data.check()
-        for begin in range(0, len(data), _ROWS):
-            yield data.take(slice(begin, begin + _ROWS))
+        for begin in range(0, len(data), min(rows, _ROWS)):
+            yield data.take(slice(begin, begin + min(rows, _ROWS)))
 
 
-def _scale(values: FloatArray) -> FloatArray:
-    """Mean and standard deviation of each column, (2, d); 1 for constant ones."""
-    deviation = values.std(axis=0, dtype=np.float64)
-    return np.stack([values.mean(axis=0, dtype=np.float64), np.where(deviation > 0, deviation, 1.0)])
+_ROWS = 1 << 16
+
+
+def _standardised(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean (d,) and a map (d, k) to columns of variance 1, or to principal components of those that are many."""
+    mean, deviation = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    scale = np.diag(1 / np.where(deviation > 0, deviation, 1.0))
+    if len(mean) <= _MOST_FEATURES:
+        return mean, scale
+    _, vectors = np.linalg.eigh(np.cov((values - mean) @ scale, rowvar=False))
+    return mean, scale @ vectors[:, : -_MOST_FEATURES - 1 : -1]
 
 
 def _with_one(values: FloatArray) -> FloatArray:

@@ -104,13 +104,17 @@ def optimise(
     """Minimises `loss(step)` over the parameters of `module`, in place.
 
     Every `log_every` steps (and at the end) the means of the loss and its metrics go to `callback`. With `validate`
-    (lower is better) the parameters end as they were at its best, and `patience` may end it early.
+    (lower is better) the parameters end as they were at its best, untrained ones included, and `patience` may end it
+    early.
 
     Raises:
         FloatingPointError: the loss is not finite; it names the step.
     """
     optimizer = make_optimizer(module, config)
     best = _Best(module, config.patience)
+    if validate is not None:
+        with torch.no_grad():
+            best.update(validate())
     window = _Window()
     with progress_bar(config.steps, label, True) as bar:
         for step in range(1, config.steps + 1):

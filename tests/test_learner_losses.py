@@ -10,6 +10,7 @@ import torch
 
 from agents.batch import Batch
 from agents.clustering import Clustering, ClusterReward
+from agents.cross_fitting import CrossFittedActionReward, fold_of
 from agents.kernels import KERNELS, OutputKernel, gaussian, median_bandwidth, output_distance
 from agents.learners import DR, DSO, IPS, POEM, POTEC, SwitchDR, dso
 from agents.learners.dr import doubly_robust_loss
@@ -139,6 +140,17 @@ def test_dr_without_weights_is_the_direct_method_and_switching_drops_large_ones(
     assert small == pytest.approx(direct - 0.4 * 1 * np.log(0.2) / 2, rel=1e-5)
     every = SwitchDR(threshold=1e9)._weight(torch.tensor([0.8]), torch.tensor([0.01]))
     assert every.item() == pytest.approx(DR(clip=None)._weight(torch.tensor([0.8]), torch.tensor([0.01])).item())
+
+
+def test_of_a_cross_fitted_model_each_row_gets_the_fold_that_has_not_seen_it() -> None:
+    """Residuals and believed values both: as if each row had been judged by its own model."""
+    models = (Table(1.0, 0.0, 4.0), Table(-2.0, 3.0, 5.0))
+    seed = next(k for k in range(99) if fold_of(two_rows(), 2, k).tolist() == [0, 1])
+    crossed = CrossFittedActionReward(models, seed)
+    loss = loss_of(doubly_robust_loss(crossed, crossed, plain, sampled=False), two_rows(), LOG_PROBS)
+    believed = 0.2 * 1 + 0.5 * 4 + 0.1 * -2 + 0.8 * 3 + 0.1 * 5
+    corrected = 0.4 * (2 - 1) * np.log(0.2) + 80 * (-1 - 3) * np.log(0.8)
+    assert loss == pytest.approx(-(corrected + believed) / 2, rel=1e-5)
 
 
 def test_potec_with_a_cluster_for_each_prompt_is_dr() -> None:

@@ -31,7 +31,7 @@ from agents.learners import (
 )
 from agents.logging_policies import published_logging_policy
 from agents.policies import TwoStage
-from agents.reward_models import RewardTraining
+from agents.reward_models import RewardTraining, fit_output_reward_model
 from agents.testing import check_learner, identity_bandit
 from prompt_bandits import BanditDataset, collect
 from prompt_bandits.acting import prob
@@ -39,7 +39,7 @@ from prompt_bandits.policies import EpsilonGreedy, OracleScore, Uniform
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.simulator import PromptSimulator
 from prompt_bandits.synthetic import SyntheticConfig
-from prompt_bandits.types import Prompts
+from prompt_bandits.types import Output, Prompts
 
 QUICK_REWARD = RewardTraining(steps=400, patience=None)
 FAST = {"steps": 600, "batch_size": 64, "lr": 5e-3}
@@ -231,6 +231,51 @@ def test_what_is_missing_is_named(identity, tiny) -> None:
         DSO(steps=5).fit(replace(tiny, policies=()), seed=0, simulator=identity)
 
 
+def test_given_things_that_are_something_else_are_named(identity, tiny) -> None:
+    by_output = fit_output_reward_model(tiny, replace(QUICK_REWARD, steps=5), seed=0)
+    by_action = OracleQ(identity)
+    for learner in (DirectMethod(), DR(), POTEC(n_clusters=2), RewardGreedy()):
+        with pytest.raises(ValueError, match="q_hat: expected a reward model by action"):
+            learner.fit(tiny, seed=0, q_hat=by_output)
+    for learner in (SentenceDM(), SentenceDR(), DSO(control_variate=True)):
+        with pytest.raises(ValueError, match="r_hat: expected a reward model by output"):
+            learner.fit(tiny, seed=0, simulator=identity, r_hat=by_action)
+    with pytest.raises(ValueError, match="density: expected something with"):
+        DSO().fit(tiny, seed=0, simulator=identity, density=3.0)
+    with pytest.raises(ValueError, match="outputs: expected an OutputModel"):
+        SentenceDM().fit(tiny, seed=0, outputs=identity)
+    with pytest.raises(ValueError, match="clustering: expected a Clustering"):
+        POTEC().fit(tiny, seed=0, clustering=np.zeros(3))
+    with pytest.raises(ValueError, match="simulator: SentenceDM samples outputs of the frozen LLM"):
+        SentenceDM().fit(tiny, seed=0, simulator="gpt")
+
+
+def test_a_simulator_that_writes_something_else_than_the_log_is_named(tiny) -> None:
+    class Seven:
+        def respond(self, obs, action, rounds):
+            return Output(np.zeros((len(obs), 7), np.float32))
+
+    for learner in (SentenceDM(steps=3), DSO(steps=3, density_by="nearest", expectation="exact")):
+        with pytest.raises(ValueError, match="output: expected 3 features from the simulator, as in the log, got 7"):
+            learner.fit(tiny, seed=0, simulator=Seven())
+
+
+def test_several_logging_policies_are_refused_before_anything_is_asked(identity, tiny) -> None:
+    class Never:
+        def respond(self, obs, action, rounds):
+            raise AssertionError("the LLM was asked")
+
+    two = replace(tiny, policies=(*tiny.policies, Uniform()), policy_id=np.arange(len(tiny)) % 2)
+    with pytest.raises(ValueError, match="logging_policy: expected a dataset that carries exactly one, got 2"):
+        SentenceDR().fit(two, seed=0, simulator=Never())
+
+
+def test_validation_of_potec_needs_the_logging_policy_only(identity, tiny) -> None:
+    bare = replace(tiny, propensity=None)
+    policy = replace(ALL["potec"], validation_fraction=0.3).fit(bare, seed=0)
+    assert identity.optimality(policy, 500) > 0.9
+
+
 def test_learners_that_need_no_propensity_take_data_without(tiny) -> None:
     bare = replace(tiny, propensity=None, policies=())
     for learner in (BehaviourCloning(steps=5), DirectMethod(steps=5, reward_training=replace(QUICK_REWARD, steps=5))):
@@ -355,6 +400,7 @@ def test_scorers_generalise_to_prompts_that_were_never_there(identity, tiny) -> 
         (lambda: Distillation(contexts="made up"), "contexts: expected 'logged' or 'simulator'"),
         (lambda: SentenceDM(pessimism=-1.0), "pessimism: expected >= 0, got -1.0"),
         (lambda: SentenceDM(reward_classes=("mlp",)), "reward_classes: expected some of linear, bilinear"),
+        (lambda: SentenceDM(reward_training=RewardTraining(loss="bce")), "reward_training: expected loss='mse'"),
         (lambda: SentenceDM(n_outputs=0), "n_outputs, n_members: expected >= 1"),
         (lambda: DSO(density_outputs=0), "density_outputs: expected >= 1, got 0"),
         (lambda: IPS(hidden=0), "hidden, warmup_steps"),

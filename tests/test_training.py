@@ -130,3 +130,10 @@ def test_callbacks_chain_and_write_lines(tmp_path, simulator, logged) -> None:
     assert set(lines[0]) == {"step", "loss", "logged_action_prob", "policy_value"}
     uniform = simulator.policy_value(Uniform(), 200).value
     assert abs(lines[0]["policy_value"] - uniform) < 1
+
+
+def test_where_every_step_hurts_the_untrained_parameters_are_kept() -> None:
+    point = Point()
+    config = TrainingConfig(optimizer="SGD", lr=0.1, steps=20, log_every=5)
+    optimise(point, towards(point, 1.0), config, label="test", validate=lambda: float(point.x))
+    assert point.x.item() == 0.0

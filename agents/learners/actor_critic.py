@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from prompt_bandits.rounds import Rounds
+
 from ..losses import policy_gradient_loss, squared_loss
 from ..policies import NeuralPolicy
 from ..protocols import Callback, LoggedData, PlaysRounds
@@ -43,13 +45,15 @@ class ActorCritic(PolicyTraining):
             ValueError: no simulator to play.
         """
         player = require_player(simulator, "ActorCritic")
+        dim = player.observe(Rounds(seed, 0, 1, "fit/critic/like")).features().shape[1]
         with torch_seed(seed, "critic"):
-            critic = nn.Sequential(nn.LazyLinear(self.hidden), nn.ReLU(), nn.Linear(self.hidden, 1)).to(self.device)
+            critic = nn.Sequential(nn.Linear(dim, self.hidden), nn.ReLU(), nn.Linear(self.hidden, 1))
+        critic.to(self.device)
 
-            def loss(step: Step) -> Loss:
-                return self._loss(step, critic(step.logged.features)[:, 0])
+        def loss(step: Step) -> Loss:
+            return self._loss(step, critic(step.logged.features)[:, 0])
 
-            return fit_online(self, player, loss, name="actor-critic", seed=seed, callback=callback, beside=critic)
+        return fit_online(self, player, loss, name="actor-critic", seed=seed, callback=callback, beside=critic)
 
     def _loss(self, step: Step, value: Tensor) -> Loss:
         reward = step.logged.reward

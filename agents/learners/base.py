@@ -11,7 +11,7 @@ from torch import nn
 from typing_extensions import Self
 
 from prompt_bandits.datasets import BanditDataset
-from prompt_bandits.rounds import Rounds, RoundStream
+from prompt_bandits.rounds import Rounds, RoundStream, named_generator
 
 from ..clustering import Clustering
 from ..losses import entropy, kl_divergence, uniform_loss
@@ -92,7 +92,7 @@ def fit_policy(
     steps = LoggedSteps(rounds.parts, rows_of, make_loss, RoundStream(seed, f"fit/{name}"), config.batch_size)
     validate = None
     if rounds.held_out is not None:
-        validate = _validation(rows_of(rounds.held_out), (make_score or _snips)(rounds.held_out))
+        validate = _validation(rows_of(rounds.held_out), make_score)
     _train(policy, steps, config, name, callback, validate=validate)
     return policy
 
@@ -180,11 +180,6 @@ def _regularised(step: Step, loss: Loss, config: PolicyTraining) -> Loss:
     return Loss(value, metrics)
 
 
-def _snips(held_out: BanditDataset) -> StepLoss:
-    held_out.require_propensity()
-    return snips_score
-
-
 def snips_score(step: Step) -> Loss:
     """Minus the self-normalised importance-sampling estimate of the policy's value on logged rounds."""
     weight = importance_weight(step.logged_log_prob().exp(), step.propensity)
@@ -196,10 +191,16 @@ def _uniform(step: Step) -> Loss:
     return Loss(uniform_loss(step.log_probs, mask))
 
 
-_VALIDATION_ROWS = 4096
+_VALIDATION_ROWS, _VALIDATION_CELLS = 4096, 1 << 26
 
 
-def _validation(rows: LoggedRows, score: StepLoss) -> Callable[[], float]:
-    """The score of the held-out rounds, always with the same draws."""
-    index = np.arange(min(len(rows.data), _VALIDATION_ROWS))
+def _validation(rows: LoggedRows, make_score: MakeLoss | None) -> Callable[[], float]:
+    """The score of held-out rounds, always the same ones (at most 4096, fewer for very many prompts) and always with
+    the same draws.
+    """
+    if make_score is None and rows.batch.propensity is None:
+        rows.data.require_propensity()
+    score = snips_score if make_score is None else make_score(rows.data)
+    most = max(1, min(_VALIDATION_ROWS, _VALIDATION_CELLS // rows.data.n_actions))
+    index = np.sort(named_generator(0, "validation").permutation(len(rows.data))[:most])
     return lambda: float(score(rows.at(index, Rounds(0, 0, len(index), "fit/validation"))).value)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ..policies import NeuralPolicy
 from ..protocols import Callback, LoggedData, QFunction, SamplesOutputs
+from ..requirements import check_given
 from ..reward_models import RewardTraining, fit_action_reward_model
 from .base import PolicyTraining, fit_policy
 from .model_value import model_value_loss
@@ -39,6 +40,7 @@ class DirectMethod(PolicyTraining):
         """Learns from (context, query) and a reward model, fitted on the data unless `q_hat` is given. `simulator`
         is not used.
         """
+        check_given(q_hat=q_hat)
         model = fit_action_reward_model(data, self.reward_training, seed=seed) if q_hat is None else q_hat
         loss, score = model_value_loss(model, sampled=self.sampled), model_value_loss(model)
         return fit_policy(self, data, loss, name="direct method", seed=seed, callback=callback, make_score=score)

@@ -11,9 +11,11 @@ from typing_extensions import Self
 from prompt_bandits.datasets import BanditDataset
 
 from ..batch import to_tensor
+from ..cross_fitting import logged_predictions
 from ..losses import policy_gradient_loss
 from ..policies import NeuralPolicy
 from ..protocols import Callback, LoggedData, QFunction, SamplesOutputs
+from ..requirements import check_given
 from ..reward_models import RewardTraining, fit_action_reward_model
 from ..training import Loss
 from ..weights import check_clip, importance_weight
@@ -27,7 +29,7 @@ class DR(PolicyTraining):
     """Doubly robust policy gradient, 1/n Σ {w ∇log π(a_i|x_i)(r_i − q̂(x_i, a_i)) + ∇E_{a~π}[q̂(x_i, a)]}.
 
     Right if either the propensities or the reward model are; of less variance than importance sampling if the model
-    is any good (Dudík, Langford and Li, 2011).
+    is any good (Dudík, Langford and Li, 2011). Given a cross-fitted model, no round is judged by one that has seen it.
     """
 
     clip: float | None = 200.0
@@ -58,6 +60,7 @@ class DR(PolicyTraining):
         Raises:
             ValueError: the propensities are unknown.
         """
+        check_given(q_hat=q_hat)
         data.require_columns("propensity")
         model = fit_action_reward_model(data, self.reward_training, seed=seed) if q_hat is None else q_hat
         make_loss = doubly_robust_loss(model, model, self._weight, sampled=self.sampled)
@@ -81,8 +84,8 @@ class SwitchDR(DR):
             raise ValueError(f"threshold: expected >= 0, got {self.threshold}")
 
     def _weight(self, prob: Tensor, propensity: Tensor) -> Tensor:
-        weight = importance_weight(prob, propensity)
-        return weight * (weight <= self.threshold)
+        small = importance_weight(prob, propensity) <= self.threshold
+        return super()._weight(prob, propensity) * small
 
 
 Weigh = Callable[[Tensor, Tensor], Tensor]
@@ -101,7 +104,7 @@ def doubly_robust_loss(q_hat: QFunction, arms: QFunction, weigh: Weigh, *, sampl
     model_part = model_value_loss(arms, sampled=sampled)
 
     def make(rounds: BanditDataset) -> StepLoss:
-        residual = to_tensor(rounds.reward - q_hat.predict(rounds.obs, rounds.action))
+        residual = to_tensor(rounds.reward - logged_predictions(q_hat, rounds))
         believed = model_part(rounds)
 
         def loss(step: Step) -> Loss:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from prompt_bandits.datasets import BanditDataset
-from prompt_bandits.types import FloatArray
 
 from ..batch import to_tensor
+from ..cross_fitting import logged_output_predictions
+from ..pair_models import OutputReward
 from ..policies import NeuralPolicy
 from ..protocols import Callback, Density, LoggedData, SamplesOutputs
+from ..requirements import check_given
 from ..reward_models import RewardTraining, fit_output_reward_model
-from ..sampling import without_mask
-from ..sentence_value import SentenceReward
 from ..training import Loss
 from .base import PolicyTraining, fit_policy
-from .kernel_weighting import Drawn, KernelWeighting, draw_sentences, sampler_or_log
+from .kernel_weighting import KernelWeighting, draw_sentences, sampler_or_log
 from .steps import Step, StepLoss
 
 
@@ -48,7 +46,7 @@ class DSO(KernelWeighting, PolicyTraining):
         simulator: SamplesOutputs | None = None,
         callback: Callback | None = None,
         density: Density | None = None,
-        r_hat: SentenceReward | None = None,
+        r_hat: OutputReward | None = None,
     ) -> NeuralPolicy:
         """Learns from (context, query, output, reward) and fresh outputs of `simulator`; the density, and with a
         control variate the reward model by output, are fitted unless given.
@@ -59,6 +57,7 @@ class DSO(KernelWeighting, PolicyTraining):
         """
         if r_hat is not None and not self.control_variate:
             raise ValueError("r_hat: expected none unless control_variate=True")
+        check_given(r_hat=r_hat, density=density)
         data.require_columns("output", *["propensity"] * bool(self.validation_fraction))
         sampler = sampler_or_log(simulator, data, "DSO", seed)
         kernel = self.output_kernel(data, seed)
@@ -67,24 +66,16 @@ class DSO(KernelWeighting, PolicyTraining):
             r_hat = fit_output_reward_model(data, self.reward_training, seed=seed)
 
         def make_loss(rounds: BanditDataset) -> StepLoss:
-            output = rounds.require_output()
-            at_logged = model.density(rounds.obs, output)
-            left = rounds.reward if r_hat is None else rounds.reward - r_hat.predict(rounds.obs, output)
+            at_logged = model.density(rounds.obs, rounds.require_output())
+            left = rounds.reward if r_hat is None else rounds.reward - logged_output_predictions(r_hat, rounds)
 
             def loss(step: Step) -> Loss:
                 drawn = draw_sentences(self, step, kernel, sampler, at_logged[step.index])
                 signal = drawn.weight * to_tensor(left[step.index], self.device)[:, None]
                 if r_hat is not None:
-                    signal = signal + to_tensor(_predicted(r_hat, step, drawn), self.device)
+                    signal = signal + to_tensor(drawn.predicted(r_hat, step), self.device)
                 return Loss(drawn.loss(step, signal), {"weight": drawn.weight.mean()})
 
             return loss
 
         return fit_policy(self, data, make_loss, name="dso", seed=seed, callback=callback)
-
-
-def _predicted(r_hat: SentenceReward, step: Step, drawn: Drawn) -> FloatArray:
-    """r̂(x_i, s') at what was drawn, (B, k)."""
-    n, k = drawn.weight.shape
-    flat = without_mask(step.obs).take(np.repeat(np.arange(n), k))
-    return r_hat.predict(flat, drawn.output).reshape(n, k)

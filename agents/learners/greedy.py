@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from prompt_bandits.policies import EpsilonGreedy
 
 from ..protocols import Callback, LoggedData, QFunction, SamplesOutputs
+from ..requirements import check_given
 from ..reward_models import RewardTraining, fit_action_reward_model
 
 
@@ -29,6 +30,7 @@ class RewardGreedy:
         """Learns from (context, query, action, reward), unless `q_hat` is given. `simulator` is not used, and
         `callback` hears of the reward model.
         """
+        check_given(q_hat=q_hat)
         if q_hat is None:
             q_hat = fit_action_reward_model(data, self.reward_training, seed=seed, callback=callback)
         return EpsilonGreedy(q_hat, self.epsilon)

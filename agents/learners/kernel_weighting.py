@@ -15,8 +15,9 @@ from ..kernels import KernelFunction, OutputKernel, median_bandwidth
 from ..losses import expected_reward_loss
 from ..nearest_density import NearestDensity
 from ..output_model import fit_output_model
-from ..protocols import Density, LoggedData, SamplesOutputs
-from ..sampling import outputs_of, require_sampler
+from ..pair_models import OutputReward
+from ..protocols import Density, LoggedData, QFunction, SamplesOutputs
+from ..sampling import outputs_of, require_sampler, without_mask
 from ..segments import in_memory
 from ..weights import check_clip, kernel_weight
 from .steps import Step, at
@@ -57,7 +58,7 @@ class KernelWeighting:
         """The kernel, with its bandwidth in numbers."""
         tau = self.tau
         if isinstance(tau, str):
-            tau = median_bandwidth(in_memory(data, 64, seed).require_output(), seed)
+            tau = median_bandwidth(in_memory(data, 64, seed).require_output(), self.emb_noise, seed)
         return OutputKernel(self.kernel, tau, self.emb_noise)
 
     def fit_density(self, data: LoggedData, simulator: SamplesOutputs | None = None, *, seed: int) -> Density:
@@ -95,6 +96,20 @@ class Drawn:
             return -(signal.detach() * at(step.log_probs, self.action)).mean()
         return expected_reward_loss(step.log_probs, self._by_prompt(signal, step))
 
+    def predicted(self, r_hat: OutputReward, step: Step) -> FloatArray:
+        """r̂(x_i, s') of each drawn sentence, (B, k)."""
+        n, k = self.weight.shape
+        flat = without_mask(step.obs).take(np.repeat(np.arange(n), k))
+        return r_hat.predict(flat, self.output).reshape(n, k)
+
+    def expected(self, q_hat: QFunction, step: Step) -> FloatArray:
+        """q̂(x_i, a') of each drawn prompt, (B, k)."""
+        n, k = self.weight.shape
+        if self.action is None:
+            return np.tile(q_hat.scores(step.obs), k // step.obs.n_actions)
+        flat = without_mask(step.obs).take(np.repeat(np.arange(n), k))
+        return q_hat.predict(flat, to_array(self.action).ravel()).reshape(n, k)
+
     def mean_weight(self, step: Step) -> Tensor:
         """Over the minibatch and the policy's choices."""
         if self.action is not None:
@@ -131,7 +146,7 @@ def draw_sentences(
         asked = to_array(action)
     else:
         asked = np.broadcast_to(np.tile(np.arange(n_actions), config.n_inner), (n, n_actions * config.n_inner))
-    output, inner = outputs_of(simulator, step.obs, asked, step.rounds)
+    output, inner = outputs_of(simulator, step.obs, asked, step.rounds, logged.shape[1])
     k = asked.shape[1]
     value = kernel.value(logged.repeat_interleave(k, dim=0), to_tensor(output, logged.device), inner)
     own = to_tensor(density, logged.device)[:, None].expand(n, k)

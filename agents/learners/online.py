@@ -16,6 +16,7 @@ from ..clustering import Clustering, ClusterReward
 from ..losses import policy_gradient_loss
 from ..policies import TwoStage
 from ..protocols import Callback, LoggedData, PlaysRounds, QFunction
+from ..requirements import check_given
 from ..training import Loss
 from .base import PolicyTraining, fit_online
 from .steps import Step, StepLoss
@@ -53,6 +54,7 @@ class OnlineREINFORCE(PolicyTraining):
             ValueError: no simulator to play, or one of `q_hat` and `clustering` without the other.
         """
         player = require_player(simulator, "OnlineREINFORCE")
+        check_given(q_hat=q_hat, clustering=clustering)
         if (q_hat is None) != (clustering is None):
             raise ValueError("q_hat, clustering: expected both, for two stages, or neither")
         loss = self._loss()

@@ -13,6 +13,7 @@ from ..callbacks import Seen
 from ..clustering import Clustering, ClusterReward, cluster_prompts
 from ..policies import TwoStage
 from ..protocols import Callback, LoggedData, QFunction, SamplesOutputs
+from ..requirements import check_given
 from ..reward_models import RewardTraining, fit_action_reward_model
 from ..training import Loss
 from ..weights import check_clip, importance_weight
@@ -33,7 +34,7 @@ class POTEC(PolicyTraining):
     """
 
     n_clusters: int = 10
-    cluster_by: str = "prompts"  # k-means on their embeddings; "outputs", on their mean outputs; or "random"
+    cluster_by: str = "prompts"  # k-means on their embeddings; "outputs", on their mean logged ones; or "random"
     gradient: str = "dr"  # or "ips", "regression"
     clip: float | None = 200.0
     sampled: bool = False  # one c ~ π1 a round in the model's part, as published, in place of the expectation
@@ -72,6 +73,7 @@ class POTEC(PolicyTraining):
         Raises:
             ValueError: no logging policy in the data, or clusters that are not of its prompts.
         """
+        check_given(q_hat=q_hat, clustering=clustering)
         if self.gradient != "regression":
             data.require_logging_policies()
         if clustering is None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from typing_extensions import Self
 
 from ..output_model import OutputModel, fit_output_model
+from ..pair_models import OutputReward
 from ..policies import NeuralPolicy
 from ..protocols import Callback, LoggedData, SamplesOutputs
+from ..requirements import check_given
 from ..reward_models import RewardTraining
+from ..sampling import require_sampler
 from ..sentence_rewards import CLASSES, CorrectedReward, RidgeReward, fit_sentence_reward
-from ..sentence_value import SentenceReward, SentenceValue
+from ..sentence_value import AffineReward, SentenceValue
 from .base import PolicyTraining, fit_policy
 from .model_value import model_value_loss
 
@@ -47,6 +54,16 @@ class SentenceDM(PolicyTraining):
         unknown = set(self.reward_classes) - set(CLASSES)
         if unknown or isinstance(self.reward_classes, str) or not self.reward_classes:
             raise ValueError(f"reward_classes: expected some of {', '.join(CLASSES)}, got {self.reward_classes!r}")
+        if self.reward_training.loss != "mse" or self.reward_training.pessimism:
+            raise ValueError(
+                "reward_training: expected loss='mse' and pessimism=0, for a network on what a ridge regression leaves "
+                f"over, got {self.reward_training.loss!r} and {self.reward_training.pessimism}"
+            )
+
+    @classmethod
+    def quick(cls, **changes: Any) -> Self:
+        """A third of the steps, for a first look."""
+        return cls(**({"steps": 1_000} | changes))
 
     def fit(
         self,
@@ -55,11 +72,12 @@ class SentenceDM(PolicyTraining):
         seed: int,
         simulator: SamplesOutputs | None = None,
         callback: Callback | None = None,
-        r_hat: SentenceReward | None = None,
+        r_hat: OutputReward | None = None,
         outputs: OutputModel | None = None,
     ) -> NeuralPolicy:
         """Learns from (context, query, action, output, reward) and fresh outputs of `simulator`, if there is one; a
-        reward model by output and a model of outputs are fitted unless given.
+        reward model by output and a model of outputs are fitted unless given. Warns where the latter explains less than
+        half of what is written.
 
         Raises:
             ValueError: no output embeddings.
@@ -74,24 +92,48 @@ class SentenceDM(PolicyTraining):
         simulator: SamplesOutputs | None = None,
         *,
         seed: int,
-        r_hat: SentenceReward | None = None,
+        r_hat: OutputReward | None = None,
         outputs: OutputModel | None = None,
     ) -> SentenceValue:
         """q̂ as this learner would estimate it: a reward model by action for other learners, too."""
-        data.require_columns("output")
-        if outputs is None:
-            outputs = fit_output_model(data, simulator, n_outputs=self.n_outputs, seed=seed, memory_mb=self.memory_mb)
-        if r_hat is None:
-            r_hat = fit_sentence_reward(data, classes=self.reward_classes, training=self.reward_training, seed=seed)
-        return SentenceValue(self._members(r_hat, seed), outputs, self.pessimism)
+        fitted = self.fit_reward(data, seed=seed) if r_hat is None else r_hat
+        return self.value_of(fitted, self.fit_outputs(data, simulator, seed=seed) if outputs is None else outputs, seed)
 
-    def _members(self, r_hat: SentenceReward, seed: int) -> tuple[SentenceReward, ...]:
-        if not self.pessimism:
-            return (r_hat,)
-        if isinstance(r_hat, RidgeReward):
-            return tuple(r_hat.draws(self.n_members, seed))
-        if isinstance(r_hat, CorrectedReward):
-            return tuple(CorrectedReward(draw, r_hat.rest) for draw in r_hat.ridge.draws(self.n_members, seed))
-        raise ValueError(
-            f"pessimism: expected 0 with a reward model that tells no uncertainty, got {self.pessimism} and {r_hat!r}"
-        )
+    def fit_reward(self, data: LoggedData, *, seed: int) -> OutputReward:
+        """r̂(x, s) as this learner would estimate it."""
+        return fit_sentence_reward(data, classes=self.reward_classes, training=self.reward_training, seed=seed)
+
+    def fit_outputs(self, data: LoggedData, simulator: SamplesOutputs | None = None, *, seed: int) -> OutputModel:
+        """E[φ(s)|q, a] as this learner would estimate it."""
+        if simulator is not None:
+            require_sampler(simulator, type(self).__name__)
+        return fit_output_model(data, simulator, n_outputs=self.n_outputs, seed=seed, memory_mb=self.memory_mb)
+
+    def value_of(self, r_hat: OutputReward, outputs: OutputModel, seed: int) -> SentenceValue:
+        """The two put together.
+
+        Raises:
+            ValueError: something else, or pessimism about a reward model that tells no uncertainty.
+        """
+        check_given(r_hat=r_hat, outputs=outputs)
+        if outputs.r_squared < _LITTLE:
+            warnings.warn(
+                f"{type(self).__name__}: the model of outputs explains {outputs.r_squared:.0%} of what is written; "
+                "DSO, which asks the LLM anew in every step, does not need it",
+                stacklevel=3,
+            )
+        ridge = r_hat.ridge if isinstance(r_hat, CorrectedReward) else r_hat
+        rest = r_hat.rest if isinstance(r_hat, CorrectedReward) else None
+        if self.pessimism:
+            if not isinstance(ridge, RidgeReward):
+                raise ValueError(
+                    "pessimism: expected 0 with a reward model that tells no uncertainty, "
+                    f"got {self.pessimism} and {r_hat!r}"
+                )
+            return SentenceValue(outputs, tuple(ridge.draws(self.n_members, seed)), rest, self.pessimism)
+        if isinstance(ridge, AffineReward):
+            return SentenceValue(outputs, (ridge,), rest)
+        return SentenceValue(outputs, rest=r_hat)
+
+
+_LITTLE = 0.5
