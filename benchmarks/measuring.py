@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from typing import TypeVar
 
+T = TypeVar("T")
 Measurement = Callable[[], str]
 
 
@@ -18,15 +20,19 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def _with_memory(measurement: Measurement) -> tuple[str, float]:
-    """What the measurement says, and the peak memory in MB of its process."""
-    line = measurement()
-    return line, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _with_memory(measurement: Callable[[], T]) -> tuple[T, float]:
+    result = measurement()
+    return result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def isolated(measurement: Callable[[], T]) -> tuple[T, float]:
+    """What a measurement in a process of its own gives, and the peak memory in MB of that process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_with_memory, measurement).result()
 
 
 def report(measurements: dict[str, Measurement]) -> None:
     """Prints a line each."""
     for label, measurement in measurements.items():
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            line, memory = pool.submit(_with_memory, measurement).result()
+        line, memory = isolated(measurement)
         print(f"{label:<42}  {line}  [peak {memory:,.0f} MB]", flush=True)

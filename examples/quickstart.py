@@ -1,6 +1,6 @@
 """Record a log, learn better policies from the log alone, show by how much they are better.
 
-python examples/quickstart.py            about a minute on 2 cores
+python examples/quickstart.py            a minute or two on 2 cores
 python examples/quickstart.py --help     every setting
 """
 
@@ -14,7 +14,7 @@ import tyro
 
 import prompt_bandits
 from agents.comparison import compare
-from agents.learners import DSO, IPS, BehaviourCloning, DirectMethod
+from agents.learners import DSO, IPS, BehaviourCloning, DirectMethod, SentenceDM
 from agents.logging_policies import published_logging_policy
 from agents.reward_models import RewardTraining
 
@@ -26,13 +26,13 @@ class Args:
     n: int = 8000
     """logged rounds"""
     steps: int = 5000
-    """gradient steps of each learner, of 128 rounds (published: 20,000 of 32)"""
+    """gradient steps of the first four learners, of 128 rounds (published: 20,000 of 32)"""
     world_seed: int = 0
     """of the environment's matrices"""
     seed: int = 0
     """of the rounds and the learners"""
     out: Path = Path("runs/quickstart")
-    """where the dataset's folder, DSO's policy and the plot go"""
+    """where the dataset's folder, the best learner's policy and the plot go"""
 
 
 def main(args: Args) -> None:
@@ -46,12 +46,13 @@ def main(args: Args) -> None:
     data = prompt_bandits.collect(env, logging_policy, args.n, seed=args.seed)
     print(f"logged data\n{data.summary()}\n")
 
-    # 3. Learn from the log alone. DSO may also ask the frozen LLM for sentences; nobody may ask the users.
+    # 3. Learn from the log alone. DSO and SentenceDM may also ask the frozen LLM for sentences; nobody asks the users.
     learners = {
         "behaviour cloning": BehaviourCloning.quick(steps=args.steps),
         "direct method": DirectMethod.quick(steps=args.steps),
         "IPS": IPS.quick(steps=args.steps),
         "DSO": DSO.quick(steps=args.steps),
+        "SentenceDM": SentenceDM(),
     }
     policies = {"logging policy": logging_policy}
     for name, learner in learners.items():
@@ -63,9 +64,9 @@ def main(args: Args) -> None:
 
     args.out.mkdir(parents=True, exist_ok=True)
     data.save(args.out / "dataset", overwrite=True)
-    prompt_bandits.save(policies["DSO"], args.out / "dso_policy")
+    prompt_bandits.save(policies["SentenceDM"], args.out / "policy")
     comparison.plot().figure.savefig(args.out / "policy_values.png", dpi=150)
-    print(f"\nsaved: {args.out}/dataset, {args.out}/dso_policy, {args.out}/policy_values.png")
+    print(f"\nsaved: {args.out}/dataset, {args.out}/policy, {args.out}/policy_values.png")
 
 
 if __name__ == "__main__":

@@ -26,11 +26,12 @@ def test_quickstart_ends_with_a_table_and_a_picture(tmp_path) -> None:
     out = subprocess.run(
         [sys.executable, ROOT / "examples/quickstart.py", *arguments], capture_output=True, text=True, check=True
     ).stdout
-    for name in ("uniform", "logging policy", "behaviour cloning", "direct method", "IPS", "DSO", "optimal"):
+    learners = ("behaviour cloning", "direct method", "IPS", "DSO", "SentenceDM")
+    for name in ("uniform", "logging policy", *learners, "optimal"):
         assert re.search(rf"^{name} +-?\d\.\d{{4}} ± \d\.\d{{4}} +-?\d\.\d{{3}}", out, re.MULTILINE), out
     assert (tmp_path / "policy_values.png").read_bytes()[:4] == b"\x89PNG"
     assert (tmp_path / "dataset/meta/info.json").is_file()
-    assert (tmp_path / "dso_policy/policy.json").is_file()
+    assert (tmp_path / "policy/policy.json").is_file()
 
 
 def test_ci_runs_exactly_the_two_commands_of_the_readme() -> None:
@@ -42,7 +43,7 @@ def test_ci_runs_exactly_the_two_commands_of_the_readme() -> None:
     assert tests.endswith("python -m pytest")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/datasets.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/datasets.md", "docs/learners.md"])
 def test_the_code_of_the_documentation_runs(page, tmp_path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert blocks

@@ -146,7 +146,9 @@ def test_kernels_by_hand() -> None:
     assert gaussian(T(0.0), 2.0).item() == pytest.approx(1 / (2 * math.sqrt(2 * math.pi)))
     assert gaussian(T(3.0), 1.5).item() == pytest.approx(math.exp(-2) / (1.5 * math.sqrt(2 * math.pi)))
     assert uniform(T([0.5, 1.5, 1.6]), 1.5).tolist() == pytest.approx([1 / 3, 1 / 3, 0])
-    with pytest.raises(ValueError, match="kernel: expected one of gaussian, uniform, laplace, epanechnikov or a callable, got 'box'"):
+    with pytest.raises(
+        ValueError, match="kernel: expected one of gaussian, uniform, laplace, epanechnikov or a callable, got 'box'"
+    ):
         OutputKernel("box")
 
 

@@ -1,0 +1,121 @@
+"""Arguments that say what a run is, shared by the benchmark and its stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from prompt_bandits.synthetic import SyntheticConfig
+
+from ..benchmark.config import BenchmarkConfig, benchmark_config, parse_seeds
+from ..benchmark.plain_values import parse_fields
+from ..benchmark.settings import SETTINGS, Evaluation
+from ..benchmark.variants import specialised, split_methods
+
+SettingName = Literal[
+    "default",
+    "data_size",
+    "candidate_actions",
+    "reward_noise",
+    "kernel_bandwidth",
+    "logging_policy",
+    "reward_regression",
+    "output_noise",
+]
+_ENVIRONMENT = ("n_actions", "reward_std")
+_OWN = ("n", "beta", "reward_std_for_regression", "tau", "emb_noise")
+_QUICK: dict[str, Any] = {"n": 500, "n_actions": 50}
+_QUICK_EVALUATION = Evaluation(contexts=1000, curve_contexts=200, curve_every=50)
+
+
+@dataclass(frozen=True)
+class RunArgs:
+    """What is not given is as in the folder, if a run is there, else as published."""
+
+    out: Path
+    """the run's folder: new, or one to go on with"""
+    setting: SettingName | None = None
+    """what is swept"""
+    values: tuple[float, ...] | None = None
+    """of what is swept; the published ones unless given"""
+    methods: tuple[str, ...] | None = None
+    """such as dso ips sentence_dm, or with fields of the learner: 'dso[kernel=uniform,tau=2]'"""
+    seeds: str | None = None
+    """of the worlds: 0:20 (0 to 19), 0,3,5 or 7"""
+    world: Literal["published", "independent"] | None = None
+    """whose matrices"""
+    n: int | None = None
+    """logged rounds"""
+    n_actions: int | None = None
+    """candidate prompts"""
+    reward_std: float | None = None
+    """noise of rewards"""
+    reward_std_for_regression: float | None = None
+    """noise of the rewards that reward models see; that of the log unless given"""
+    beta: float | None = None
+    """inverse temperature of the logging policy"""
+    tau: float | None = None
+    """bandwidth of the output kernel; three times as wide for the uniform one"""
+    emb_noise: float | None = None
+    """noise on outputs inside the kernel"""
+    environment: tuple[str, ...] = ()
+    """further fields of the synthetic environment: mapping=linear dim_output=3"""
+    kernel: Literal["gaussian", "uniform", "laplace", "epanechnikov"] | None = None
+    """for every method with a kernel that does not name its own"""
+    density_by: Literal["function", "monte_carlo", "nearest"] | None = None
+    """for every method with a density that does not name its own"""
+    q_hat: Literal["published", "quick", "pessimistic", "two_stage"] | None = None
+    """the reward model by action, for every method with one that does not name its own"""
+    steps_scale: float | None = None
+    """multiplies all numbers of gradient steps; below 1 for a first look"""
+    quick: bool = False
+    """a smoke run: 500 rounds, 50 prompts, a hundredth of the steps, one world, unless given otherwise"""
+    workers: int | None = None
+    """processes at a time; as many as cores unless given"""
+
+
+def config_of(args: RunArgs, stored: BenchmarkConfig | None) -> BenchmarkConfig:
+    """What the arguments ask for, upon what the folder's run was asked for.
+
+    Raises:
+        ValueError: as `benchmark_config`.
+    """
+    setting = args.setting or (stored.setting if stored else "default")
+    same = stored if stored is not None and stored.setting == setting else None
+    quick = _QUICK if args.quick else {}
+    scale = 0.01 if args.quick and args.steps_scale is None else args.steps_scale
+    seeds = parse_seeds(args.seeds) if args.seeds is not None else (same.seeds if same else None)
+    return benchmark_config(
+        setting,
+        values=args.values if args.values is not None else (same.values if same and same.parameter else None),
+        methods=_methods(args, setting, same),
+        seeds=(0,) if seeds is None and args.quick else seeds,
+        world=args.world or (stored.world if stored else "published"),
+        world_config={
+            **(stored.world_config if stored else {}),
+            **_unswept(quick, _ENVIRONMENT, setting),
+            **parse_fields(SyntheticConfig, args.environment),
+            **_given(args, _ENVIRONMENT),
+        },
+        base={**(stored.base if stored else {}), **_unswept(quick, _OWN, setting), **_given(args, _OWN)},
+        steps_scale=scale if scale is not None else (stored.steps_scale if stored else 1.0),
+        evaluation=_QUICK_EVALUATION if args.quick else (stored.evaluation if stored else None),
+    )
+
+
+def _given(args: RunArgs, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def _unswept(values: dict[str, Any], names: tuple[str, ...], setting: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in names and name != SETTINGS[setting].parameter}
+
+
+def _methods(args: RunArgs, setting: str, stored: BenchmarkConfig | None) -> tuple[str, ...]:
+    methods = stored.methods if stored else SETTINGS[setting].methods
+    if args.methods is not None:
+        methods = split_methods(args.methods)
+    wanted = {"kernel": args.kernel, "density_by": args.density_by, "q_hat": args.q_hat}
+    options = {name: value for name, value in wanted.items() if value is not None}
+    return tuple(specialised(method, options) for method in methods)

@@ -1,0 +1,26 @@
+"""Stage 5: the exact values of policies over the same 10,000 fresh contexts. What is not learnt yet is learnt first.
+
+python examples/synthetic/05_evaluate.py                      after stage 4
+python examples/synthetic/05_evaluate.py --methods ips dso    some minutes where their policies are missing
+"""
+
+from __future__ import annotations
+
+import torch
+import tyro
+from arguments import Args
+
+from agents.benchmark import parse_method, stages
+
+
+def main(args: Args) -> None:
+    torch.set_num_threads(1)  # the networks are small
+    uniform, logging, optimal = map(parse_method, ("uniform", "logging", "optimal"))
+    print(f"{'method':<20}  {'policy value':>18}  optimality")
+    for variant in (uniform, logging, *args.variants(), optimal):
+        judged = stages.evaluate(args.out, args.experiment(), variant)
+        print(f"{variant.name:<20}  {judged.value!s:>18}  {judged.optimality:>10.3f}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))
