@@ -14,6 +14,7 @@ from prompt_bandits.protocols import Policy
 from prompt_bandits.types import FloatArray, IntArray
 
 from .all_rounds import in_parts
+from .plotting import new_axes
 from .propensity import PropensityModel
 from .protocols import LoggedData
 
@@ -53,12 +54,8 @@ class Calibration:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        try:
-            from matplotlib import pyplot as plt
-        except ImportError as error:
-            raise ImportError('plots need matplotlib: pip install "prompt_bandits[plots]"') from error
         if ax is None:
-            _, ax = plt.subplots(figsize=(4.5, 4.2), layout="constrained")
+            ax = new_axes(4.5, 4.2)
         predicted = [one.predicted for one in self.bins]
         ax.errorbar(
             predicted,

@@ -9,6 +9,7 @@ from typing import Any
 from prompt_bandits.protocols import Policy
 from prompt_bandits.types import Estimate, optimality
 
+from .plotting import new_axes
 from .protocols import Judge
 
 
@@ -45,12 +46,8 @@ class Comparison:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        try:
-            from matplotlib import pyplot as plt
-        except ImportError as error:
-            raise ImportError('plots need matplotlib: pip install "prompt_bandits[plots]"') from error
         if ax is None:
-            _, ax = plt.subplots(figsize=(7, 0.45 * len(self.rows) + 1.2), layout="constrained")
+            ax = new_axes(7, 0.45 * len(self.rows) + 1.2)
         rows = self.rows[::-1]
         colours = ["0.65" if row.name in ("uniform", "optimal", self.baseline) else "C0" for row in rows]
         ax.barh(

@@ -15,6 +15,7 @@ from prompt_bandits.protocols import Policy
 from prompt_bandits.types import Estimate
 
 from .all_rounds import all_rounds
+from .plotting import new_axes
 from .protocols import Learner, LoggedData, QFunction, SamplesOutputs
 from .reward_models import fit_action_reward_model
 from .value_estimates import dr_value, effective_rounds, ips_value, snips_value
@@ -75,13 +76,9 @@ class Selection:
         Raises:
             ImportError: matplotlib is not installed.
         """
-        try:
-            from matplotlib import pyplot as plt
-        except ImportError as error:
-            raise ImportError('plots need matplotlib: pip install "prompt_bandits[plots]"') from error
         bars = {"as logged": self.logged, **self.values}
         if ax is None:
-            _, ax = plt.subplots(figsize=(7, 0.45 * len(bars) + 1.2), layout="constrained")
+            ax = new_axes(7, 0.45 * len(bars) + 1.2)
         names = list(bars)[::-1]
         ax.barh(
             names,

@@ -12,7 +12,7 @@ from agents.batch import Batch
 from agents.clustering import Clustering, ClusterReward
 from agents.cross_fitting import CrossFittedActionReward, fold_of
 from agents.kernels import KERNELS, OutputKernel, gaussian, median_bandwidth, output_distance
-from agents.learners import DR, DSO, IPS, POEM, POTEC, SwitchDR, dso
+from agents.learners import DR, DSO, IPS, POEM, POTEC, OnlineREINFORCE, SwitchDR, dso, model_value
 from agents.learners.dr import doubly_robust_loss
 from agents.learners.ips import ips_loss
 from agents.learners.kernel_weighting import draw_sentences
@@ -119,6 +119,36 @@ def test_the_dr_loss_by_hand() -> None:
     assert loss == pytest.approx(corrected - (2.2 + 0.5) / 2, rel=1e-5)
     sampled = loss_of(doubly_robust_loss(q_hat, q_hat, plain, sampled=True), two_rows(), LOG_PROBS, (2, 0))
     assert sampled == pytest.approx(corrected - (4 * np.log(0.5) + 1 * np.log(0.1)) / 2, rel=1e-5)
+
+
+class Rows(Table):
+    """A reward model that tells users apart: what `Table` says, times one more than the context."""
+
+    def scores(self, obs):
+        return super().scores(obs) * (1 + obs.context)
+
+    def predict(self, obs, action):
+        return super().predict(obs, action) * (1 + obs.context[:, 0])
+
+
+def test_each_round_is_believed_to_earn_its_own_reward(monkeypatch) -> None:
+    """Looked up or computed, exactly or by one draw."""
+    q_hat = Rows(1.0, 0.0, 4.0)
+    exact, sampled = -(2.2 * 1 + 0.5 * 2) / 2, -(4 * np.log(0.5) + 2 * 1 * np.log(0.1)) / 2
+    for kept in (1 << 24, 0):
+        monkeypatch.setattr(model_value, "_KEPT_CELLS", kept)
+        assert loss_of(model_value_loss(q_hat), sentences(), LOG_PROBS) == pytest.approx(exact, rel=1e-5)
+        drawn = loss_of(model_value_loss(q_hat, sampled=True), sentences(), LOG_PROBS, (2, 0))
+        assert drawn == pytest.approx(sampled, rel=1e-5)
+
+
+def test_the_mean_baseline_is_that_of_earlier_rewards() -> None:
+    """Rewards 2 and −1, with none before, then once more with their mean .5 before."""
+    loss = OnlineREINFORCE(baseline="mean")._loss()
+    step = step_of(two_rows(), LOG_PROBS, [0, 0])
+    log_prob = np.log([0.2, 0.8])
+    assert loss(step).value.item() == pytest.approx(-(np.array([2.0, -1.0]) * log_prob).mean(), rel=1e-5)
+    assert loss(step).value.item() == pytest.approx(-(np.array([1.5, -1.5]) * log_prob).mean(), rel=1e-5)
 
 
 def test_dr_with_zero_q_equals_ips() -> None:
@@ -307,8 +337,8 @@ def test_the_median_bandwidth_is_the_median_distance_of_distinct_pairs() -> None
 
 def test_the_nearest_density_is_the_mean_kernel_over_similar_rounds() -> None:
     """Two groups of users far apart; the density at (1, 1) for the first is the mean over the first group's outputs."""
-    context = np.array([[0.0], [0.1], [0.2], [9.0], [9.1]])
-    output = np.array([[1.0, 1.0], [1.0, 2.0], [3.0, 1.0], [8.0, 8.0], [9.0, 9.0]])
+    context = np.array([[9.0], [0.0], [9.1], [0.1], [0.2]])
+    output = np.array([[8.0, 8.0], [1.0, 1.0], [9.0, 9.0], [1.0, 2.0], [3.0, 1.0]])
     data = BanditDataset.from_arrays(context, np.zeros(5, int), np.zeros(5), prompts=1, output=output)
     density = NearestDensity(data, OutputKernel(tau=2.0, emb_noise=0.0), n_neighbors=3)
     asked = Observation(np.array([[0.1]], np.float32), Prompts.one_hot(1))

@@ -11,6 +11,8 @@ from itertools import cycle
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from ..plotting import pyplot
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -96,11 +98,7 @@ def style() -> Iterator[None]:
     Raises:
         ImportError: matplotlib is not installed.
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ImportError('plots need matplotlib: pip install "prompt_bandits[plots]"') from error
-    with matplotlib.rc_context(_RC):
+    with pyplot().rc_context(_RC):
         yield
 
 

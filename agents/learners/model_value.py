@@ -38,7 +38,7 @@ def _sampled(answers: _Answers, step: Step) -> Tensor:
     return policy_gradient_loss(at(step.log_probs, action), torch.ones_like(q_hat), q_hat)
 
 
-_KEPT_CELLS = 1 << 24
+_KEPT_CELLS, _AT_A_TIME = 1 << 24, 1 << 20  # rounds × arms
 
 
 class _Answers:
@@ -68,7 +68,7 @@ class _Answers:
 
 def _table(model: QFunction, rounds: BanditDataset) -> FloatArray:
     """q̂ of all rows, (n, K), a few at a time."""
-    chunk = max(1, _KEPT_CELLS // 16 // rounds.n_actions)
+    chunk = max(1, _AT_A_TIME // rounds.n_actions)
     order, parts = [], []
     for rows, unseen in unseen_models(model, rounds):
         for begin in range(0, len(rows), chunk):
