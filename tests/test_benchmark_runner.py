@@ -203,6 +203,7 @@ def test_the_uniform_kernel_is_three_times_as_wide() -> None:
 
 def test_names_may_be_separated_by_commas_outside_brackets() -> None:
     assert split_methods(("ips, dso[tau=1,clip=2]", "dr")) == ("ips", "dso[tau=1,clip=2]", "dr")
+    assert split_methods(("all", "dso[tau=2]")) == (*METHODS, "dso[tau=2]")
 
 
 def test_options_reach_the_methods_that_have_a_use_for_them() -> None:

@@ -152,8 +152,9 @@ def specialised(text: str, options: Mapping[str, str]) -> str:
 
 
 def split_methods(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Names that were separated by spaces, or by commas outside brackets."""
-    return tuple(part.strip() for text in texts for part in re.split(r",(?![^\[]*\])", text) if part.strip())
+    """Names that were separated by spaces, or by commas outside brackets; "all" is every one there is."""
+    parts = [part.strip() for text in texts for part in re.split(r",(?![^\[]*\])", text)]
+    return tuple(name for part in parts if part for name in (METHODS if part == "all" else (part,)))
 
 
 def scaled(config: Any, scale: float) -> Any:

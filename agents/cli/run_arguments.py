@@ -40,7 +40,7 @@ class RunArgs:
     values: tuple[float, ...] | None = None
     """of what is swept; the published ones unless given"""
     methods: tuple[str, ...] | None = None
-    """such as dso ips sentence_dm, or with fields of the learner: 'dso[kernel=uniform,tau=2]'"""
+    """such as dso ips sentence_dm, all, or with fields of the learner: 'dso[kernel=uniform,tau=2]'"""
     seeds: str | None = None
     """of the worlds: 0:20 (0 to 19), 0,3,5 or 7"""
     world: Literal["published", "independent"] | None = None
