@@ -603,10 +603,15 @@ BY_COMMAND = [
 ]
 
 
+def _hears() -> None:
+    """What is started in the background of a script ignores Ctrl-C, and so does all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(folder: Path) -> subprocess.Popen[str]:
     """A run in a process of its own, as soon as it has finished a cell."""
     command = [sys.executable, "-m", "agents.cli.main", *BY_COMMAND, "--out", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hears)
     deadline = time.monotonic() + 90
     while not (folder / "cells.jsonl").is_file() or not (folder / "cells.jsonl").read_text().count("\n"):
         assert process.poll() is None, process.communicate()
