@@ -52,7 +52,7 @@ def main(args: Args) -> None:
         "direct method": DirectMethod.quick(steps=args.steps),
         "IPS": IPS.quick(steps=args.steps),
         "DSO": DSO.quick(steps=args.steps),
-        "SentenceDM": SentenceDM(),
+        "SentenceDM": SentenceDM(steps=min(3000, args.steps)),
     }
     policies = {"logging policy": logging_policy}
     for name, learner in learners.items():
