@@ -11,15 +11,10 @@ from gymnasium.vector.utils import batch_space
 
 from prompt_bandits.interface import (
     BanditInterface,
-    encode,
-    encode_one,
     feedback_columns,
     first_seed,
-    round_info,
-    round_info_one,
     with_masks,
 )
-from prompt_bandits.render import round_card
 from prompt_bandits.simulator import PromptSimulator
 from prompt_bandits.types import BoolArray, FloatArray, IntArray, Observation
 
@@ -29,15 +24,17 @@ _MASKED = "action: expected a prompt that this round's action_mask allows, got {
 class PromptBanditEnv(BanditInterface, gym.Env[Any, Any]):
     """One round an episode: a user with a query arrives, `step` shows them a prompt's output.
 
-    Observation: `Dict(context, query)` of Box, or one Box with `flatten_obs=True`.
+    Observation: `Dict(context, query)` of Box, one Box with `flatten_obs=True`, and with `obs_mode="both"` also
+    `query_text`, a `UnicodeText`; with `obs_mode="text"` that alone, context and query being in `info`.
     Action: the index of a prompt, or with `action_mode="embedding"` a point whose nearest prompt is taken.
     `info` after reset: `seed`, `round_id`, and where present `action_mask`, `user_id`, `query_id`, `query_text`.
-    `info` after step: also `action`, `prompt_id`, `output`, `expected_reward`, and where there is text `prompt` and
-    `sentence`.
+    `info` after step: also `action`, `prompt_id`, `output`, `expected_reward`, and where there are such `prompt` and
+    `sentence` (texts) and `baseline`.
 
     Args:
         simulator: what the environment plays.
         flatten_obs: one Box in place of the Dict.
+        obs_mode: `"numeric"`, `"text"` (the query's text alone), or `"both"`.
         action_mode: `"index"` or `"embedding"`.
         render_mode: `"ansi"` (render() returns a card), `"human"` (every step prints one), or None.
 
@@ -53,10 +50,13 @@ class PromptBanditEnv(BanditInterface, gym.Env[Any, Any]):
         simulator: PromptSimulator,
         *,
         flatten_obs: bool = False,
+        obs_mode: str = "numeric",
         action_mode: str = "index",
         render_mode: str | None = None,
     ) -> None:
-        self.observation_space, self.action_space = self._connect(simulator, flatten_obs, action_mode, render_mode)
+        self.observation_space, self.action_space = self._connect(
+            simulator, flatten_obs, obs_mode, action_mode, render_mode
+        )
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """The next round; `seed` starts again at round 0 of that seed, `options={"round": k}` goes to round k."""
@@ -66,21 +66,21 @@ class PromptBanditEnv(BanditInterface, gym.Env[Any, Any]):
         obs = self._observe(rounds)
         self._open(stream, rounds, obs)
         self._finished = None
-        return encode_one(obs, self.flatten_obs), round_info_one(obs, rounds)
+        return self._encode_one(obs), self._info_one(obs, rounds)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Plays the round. Always terminates, never truncates."""
         obs, rounds = self._current()
         taken = np.array([self._action_index(action, obs)])
         feedback = self.simulator.play(obs, taken, rounds)
-        info = round_info_one(obs, rounds)
+        info = self._info_one(obs, rounds)
         info["action"] = int(taken[0])
         for key, column in feedback_columns(obs, taken, feedback):
             info[key] = column[0].copy() if column.ndim > 1 else column.item()
         self._finished, self._obs = (obs, taken, feedback), None
         if self.render_mode == "human":
-            print(round_card(obs, taken, feedback))
-        return encode_one(obs, self.flatten_obs), float(feedback.reward[0]), True, False, info
+            print(self._cards()[0])
+        return self._encode_one(obs), float(feedback.reward[0]), True, False, info
 
     def action_masks(self) -> BoolArray:
         """(|A|,) which prompts this round allows; the name that MaskablePPO asks for."""
@@ -89,10 +89,7 @@ class PromptBanditEnv(BanditInterface, gym.Env[Any, Any]):
 
     def render(self) -> str | None:
         """A readable card of the round: returned in mode "ansi", printed in mode "human"."""
-        if self._finished is not None:
-            card = round_card(*self._finished)
-        else:
-            card = "no round yet: call reset()" if self._obs is None else round_card(self._obs)
+        card = self._cards()[0]
         if self.render_mode == "human":
             print(card)
         return card if self.render_mode == "ansi" else None
@@ -133,6 +130,7 @@ class PromptBanditVectorEnv(BanditInterface, VectorEnv[Any, Any, Any]):
         num_envs: int = 1,
         *,
         flatten_obs: bool = False,
+        obs_mode: str = "numeric",
         action_mode: str = "index",
         render_mode: str | None = None,
     ) -> None:
@@ -140,7 +138,7 @@ class PromptBanditVectorEnv(BanditInterface, VectorEnv[Any, Any, Any]):
             raise ValueError(f"num_envs: expected at least 1, got {num_envs}")
         self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = self._connect(
-            simulator, flatten_obs, action_mode, render_mode
+            simulator, flatten_obs, obs_mode, action_mode, render_mode
         )
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -157,7 +155,7 @@ class PromptBanditVectorEnv(BanditInterface, VectorEnv[Any, Any, Any]):
         obs = self._observe(rounds)
         self._open(stream, rounds, obs)
         self._finished = None
-        return encode(obs, self.flatten_obs), with_masks(round_info(obs, rounds), self.num_envs)
+        return self._encode(obs), with_masks(self._info(obs, rounds), self.num_envs)
 
     def step(self, actions: Any) -> tuple[Any, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
         """Plays all rounds and observes the next ones."""
@@ -168,18 +166,18 @@ class PromptBanditVectorEnv(BanditInterface, VectorEnv[Any, Any, Any]):
         next_rounds = self._stream.peek(self.num_envs)
         next_obs = self._observe(next_rounds)
         final = {
-            **round_info(obs, rounds),
+            **self._info(obs, rounds),
             "action": taken,
             **{key: column.copy() for key, column in feedback_columns(obs, taken, feedback)},
         }
         self._finished = (obs, taken, feedback)
         self._open(self._stream, next_rounds, next_obs)
-        info = round_info(next_obs, next_rounds)
-        info["final_obs"] = encode(obs, self.flatten_obs)
+        info = self._info(next_obs, next_rounds)
+        info["final_obs"] = self._columns(obs)
         info["final_info"] = with_masks(final, self.num_envs)
         reward = feedback.reward.astype(np.float64)
         done, never = np.ones(self.num_envs, dtype=bool), np.zeros(self.num_envs, dtype=bool)
-        return encode(next_obs, self.flatten_obs), reward, done, never, with_masks(info, self.num_envs)
+        return self._encode(next_obs), reward, done, never, with_masks(info, self.num_envs)
 
     def action_masks(self) -> BoolArray:
         """(num_envs, |A|) which prompts the current rounds allow."""
@@ -190,11 +188,7 @@ class PromptBanditVectorEnv(BanditInterface, VectorEnv[Any, Any, Any]):
 
     def render(self) -> tuple[str, ...] | None:
         """The cards of all rounds: the finished ones after a step, the open ones after a reset."""
-        if self.render_mode != "ansi" or self._obs is None:
-            return None
-        if self._finished is None:
-            return tuple(round_card(self._obs, row=row) for row in range(self.num_envs))
-        return tuple(round_card(*self._finished, row=row) for row in range(self.num_envs))
+        return self._cards() if self.render_mode == "ansi" and self._obs is not None else None
 
     def _action_indices(self, actions: Any, obs: Observation) -> IntArray:
         given = np.asarray(actions)

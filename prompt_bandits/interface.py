@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from prompt_bandits.checking import config_from
+from prompt_bandits.render import round_cards
 from prompt_bandits.rounds import Rounds, RoundStream
 from prompt_bandits.simulator import PromptSimulator
+from prompt_bandits.text_space import UnicodeText
 from prompt_bandits.types import Feedback, IntArray, Observation
 
+_T = TypeVar("_T")
 _MAX_SEED = 2**63
+INTERFACE_ARGUMENTS = ("flatten_obs", "obs_mode", "action_mode", "render_mode")
+_FIELDS = {
+    "numeric": ("context", "query"),
+    "text": ("query_text",),
+    "both": ("context", "query", "query_text"),
+}
+_LONGEST_QUERY = 4096  # characters of a text observation
+_SAMPLED_QUERIES = 64
 
 
 class BanditInterface:
@@ -25,17 +38,22 @@ class BanditInterface:
     np_random: Any
 
     def _connect(
-        self, simulator: PromptSimulator, flatten_obs: bool, action_mode: str, render_mode: str | None
+        self, simulator: PromptSimulator, flatten_obs: bool, obs_mode: str, action_mode: str, render_mode: str | None
     ) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
         """Stores the settings; returns the observation and the action space of one round."""
         if action_mode not in ("index", "embedding"):
             raise ValueError(f"action_mode: expected 'index' or 'embedding', got {action_mode!r}")
+        if obs_mode not in _FIELDS:
+            raise ValueError(f"obs_mode: expected one of {', '.join(_FIELDS)}, got {obs_mode!r}")
+        if flatten_obs and obs_mode != "numeric":
+            raise ValueError(f"flatten_obs: expected False with obs_mode={obs_mode!r}; a text is no row of a Box")
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(
                 f"render_mode: expected None or one of {self.metadata['render_modes']}, got {render_mode!r}"
             )
         self.simulator = simulator
-        self.flatten_obs, self.action_mode, self.render_mode = flatten_obs, action_mode, render_mode
+        self.flatten_obs, self.obs_mode = flatten_obs, obs_mode
+        self.action_mode, self.render_mode = action_mode, render_mode
         self._stream: RoundStream | None = None
         self._stream_generator: np.random.Generator | None = None
         self._observed: tuple[Rounds, Observation] | None = None
@@ -45,14 +63,22 @@ class BanditInterface:
         return self._observation_space(), self._action_space()
 
     def _observation_space(self) -> spaces.Space[Any]:
-        probe = self.simulator.observe(Rounds(0, 0, 1, "probe"))
-        boxes: dict[str, spaces.Space[Any]] = {
-            name: spaces.Box(-np.inf, np.inf, (column.shape[1],), np.float32)
-            for name, column in encode(probe, False).items()
-        }
+        probe = self.simulator.observe(Rounds(0, 0, _SAMPLED_QUERIES, "probe"))
+        self._fields: tuple[str, ...] = ()
         if self.flatten_obs:
             return spaces.Box(-np.inf, np.inf, (probe.features().shape[1],), np.float32)
-        return spaces.Dict(boxes)
+        shown = {name: getattr(probe, name) for name in _FIELDS[self.obs_mode]}
+        if "query_text" in shown and shown["query_text"] is None:
+            raise ValueError(f"obs_mode: expected 'numeric' where queries have no text, got {self.obs_mode!r}")
+        self._fields = tuple(name for name, column in shown.items() if column is not None)
+        return spaces.Dict(
+            {
+                name: UnicodeText(_LONGEST_QUERY, corpus=dict.fromkeys(shown[name]))
+                if name == "query_text"
+                else spaces.Box(-np.inf, np.inf, (shown[name].shape[1],), np.float32)
+                for name in self._fields
+            }
+        )
 
     def _action_space(self) -> spaces.Space[Any]:
         if self.action_mode == "index":
@@ -82,15 +108,81 @@ class BanditInterface:
             self._observed = (whole, self.simulator.observe(whole))
         return self._observed[1].take(slice(offset, offset + len(rounds)))
 
+    def _columns(self, obs: Observation) -> Any:
+        """Fresh arrays, batched: one, or one for each part of the observation."""
+        return np.array(obs.features()) if self.flatten_obs else {n: getattr(obs, n).copy() for n in self._fields}
+
+    def _encode(self, obs: Observation) -> Any:
+        """The same in the shape of the observation space, where a batch of texts is a tuple."""
+        columns = self._columns(obs)
+        return columns | {"query_text": tuple(columns["query_text"])} if "query_text" in self._fields else columns
+
+    def _encode_one(self, obs: Observation) -> Any:
+        """The same of a single round."""
+        if self.flatten_obs:
+            return obs.features()[0].copy()
+        shown = {name: getattr(obs, name)[0] for name in self._fields}
+        return {name: value if isinstance(value, str) else value.copy() for name, value in shown.items()}
+
+    def _info(self, obs: Observation, rounds: Rounds) -> dict[str, Any]:
+        """What is known of rounds before anything is played, batched: keys, ids, texts, and the features of users and
+        queries that the observation leaves out.
+        """
+        info: dict[str, Any] = {
+            "seed": np.full(len(rounds), rounds.seed, dtype=np.int64),
+            "round_id": rounds.round_id.copy(),
+        }
+        for name in (*_INFO_COLUMNS, *self._left_out):
+            column = getattr(obs, name)
+            if column is not None:
+                info[name] = column.astype(np.int8) if name == "action_mask" else column.copy()
+        return info
+
+    def _info_one(self, obs: Observation, rounds: Rounds) -> dict[str, Any]:
+        """The same of a single round."""
+        info: dict[str, Any] = {"seed": rounds.seed, "round_id": rounds.start}
+        for name in (*_INFO_COLUMNS, *self._left_out):
+            column = getattr(obs, name)
+            if column is not None:
+                value = column[0]
+                if name == "action_mask":
+                    info[name] = value.astype(np.int8)
+                elif name == "query_text":
+                    info[name] = value
+                else:
+                    info[name] = int(value) if column.ndim == 1 else value.copy()
+        return info
+
+    @property
+    def _left_out(self) -> tuple[str, ...]:
+        return _FIELDS["numeric"] if self.obs_mode == "text" else ()
+
     def _open(self, stream: RoundStream, rounds: Rounds, obs: Observation) -> None:
         """The last thing done to a new round, after all that may raise: until then the old one stays open."""
         stream.position += len(rounds)
         self._rounds, self._obs = rounds, obs
 
+    def _cards(self) -> tuple[str, ...]:
+        """What render shows: the finished rounds after a step, the open ones after a reset."""
+        if self._finished is not None:
+            return round_cards(self.simulator, *self._finished)
+        return ("no round yet: call reset()",) if self._obs is None else round_cards(self.simulator, self._obs)
+
     def _current(self) -> tuple[Observation, Rounds]:
         if self._obs is None or self._rounds is None:
             raise ResetNeeded("step: this round is finished (an episode is one step); call reset() for the next one")
         return self._obs, self._rounds
+
+
+def config_and_interface(cls: type[_T], kwargs: Mapping[str, Any]) -> tuple[_T, dict[str, Any]]:
+    """Keyword arguments of an entry point: a config, and what goes to the environment itself.
+
+    Raises:
+        TypeError: an unknown argument.
+    """
+    interface = {name: value for name, value in kwargs.items() if name in INTERFACE_ARGUMENTS}
+    others = {name: value for name, value in kwargs.items() if name not in interface}
+    return config_from(cls, others, INTERFACE_ARGUMENTS), interface
 
 
 def first_seed(seed: int | None, generator: np.random.Generator | None) -> int | None:
@@ -102,57 +194,13 @@ def first_seed(seed: int | None, generator: np.random.Generator | None) -> int |
     return None if seed is None else int(seed)
 
 
-def encode(obs: Observation, flatten: bool) -> Any:
-    """Fresh arrays in the shape of the observation space."""
-    if flatten:
-        return np.array(obs.features())
-    if obs.query is None:
-        return {"context": obs.context.copy()}
-    return {"context": obs.context.copy(), "query": obs.query.copy()}
-
-
-def encode_one(obs: Observation, flatten: bool) -> Any:
-    if flatten:
-        return obs.features()[0].copy()
-    if obs.query is None:
-        return {"context": obs.context[0].copy()}
-    return {"context": obs.context[0].copy(), "query": obs.query[0].copy()}
-
-
 _INFO_COLUMNS = ("action_mask", "user_id", "query_id", "query_text")
-
-
-def round_info(obs: Observation, rounds: Rounds) -> dict[str, Any]:
-    info: dict[str, Any] = {
-        "seed": np.full(len(rounds), rounds.seed, dtype=np.int64),
-        "round_id": rounds.round_id.copy(),
-    }
-    for name in _INFO_COLUMNS:
-        column = getattr(obs, name)
-        if column is not None:
-            info[name] = column.astype(np.int8) if name == "action_mask" else column.copy()
-    return info
-
-
-def round_info_one(obs: Observation, rounds: Rounds) -> dict[str, Any]:
-    info: dict[str, Any] = {"seed": rounds.seed, "round_id": rounds.start}
-    for name in _INFO_COLUMNS:
-        column = getattr(obs, name)
-        if column is not None:
-            info[name] = (
-                column[0].astype(np.int8)
-                if name == "action_mask"
-                else column[0]
-                if name == "query_text"
-                else int(column[0])
-            )
-    return info
 
 
 def feedback_columns(obs: Observation, taken: IntArray, feedback: Feedback) -> list[tuple[str, NDArray[Any]]]:
     columns: list[tuple[str, NDArray[Any]]] = [
         ("prompt_id", obs.prompts.prompt_id[taken]),
-        ("expected_reward", feedback.expected_reward),
+        *feedback.oracle.items(),
     ]
     if obs.prompts.text is not None:
         columns.append(("prompt", obs.prompts.text[taken]))

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.simulator import PromptSimulator
-from prompt_bandits.types import IntArray, Prompts
+from prompt_bandits.types import ORACLE_COLUMNS, IntArray, Prompts
 
 Columns = dict[str, NDArray[Any]]
 Mapped = Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
 """From an environment's observation and info to `context` and, if there are such, the other fields of `Observation`."""
 
 _FROM_INFO = ("user_id", "query_id", "query_text", "action_mask")
-OUTCOME = ("action", "output", "sentence", "expected_reward")
+OUTCOME = ("action", "output", "sentence", *ORACLE_COLUMNS)
 """What environments of ours tell of a finished round in `info`."""
 _MOST_ONE_HOT = 10_000
 
@@ -56,14 +56,23 @@ def observation_columns(
     columns: Columns = {name: np.asarray(info[name]) for name in _FROM_INFO if name in info}
     if "action_mask" in columns:
         columns["action_mask"] = columns["action_mask"].astype(bool)
-    if isinstance(space, spaces.Dict) and "context" in space.spaces:
-        return columns | {
-            name: np.array(obs[name], dtype=np.float32) for name in ("context", "query") if name in space.spaces
-        }
+    named = _named_features(space, simulator, obs, info)
+    if named:
+        return columns | {name: np.array(column, dtype=np.float32) for name, column in named.items()}
     if not isinstance(space, spaces.Box):
         raise ValueError(f"observation_space: expected a Box or a Dict with 'context', got {space}; give mapping=")
     flat = np.asarray(obs, dtype=np.float32).reshape(len(obs), -1)
     return columns | _split_query(flat, simulator)
+
+
+def _named_features(
+    space: spaces.Space[Any], simulator: PromptSimulator | None, obs: Any, info: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Context and query where they go by these names: in the observation, or in the info of ours that shows texts."""
+    if not isinstance(space, spaces.Dict):
+        return {}
+    shown = obs if "context" in space.spaces else info if simulator is not None and "context" in info else {}
+    return {name: shown[name] for name in ("context", "query") if name in shown}
 
 
 def _split_query(flat: NDArray[Any], simulator: PromptSimulator | None) -> Columns:
@@ -81,10 +90,10 @@ def single_columns(
 ) -> Columns:
     """As `observation_columns` for one round, of any space that Gymnasium can flatten."""
     batched_info = {name: np.asarray([info[name]]) for name in _FROM_INFO if name in info}
-    if isinstance(space, spaces.Dict) and "context" in space.spaces:
-        return observation_columns(
-            space, simulator, {name: np.asarray(value)[None] for name, value in obs.items()}, batched_info
-        )
+    named = _named_features(space, simulator, obs, info)
+    if named:
+        batch = {name: np.asarray(value)[None] for name, value in named.items()}
+        return observation_columns(space, simulator, batch, batched_info | batch)
     flat = np.asarray(spaces.flatten(space, obs), dtype=np.float32)
     box = spaces.Box(-np.inf, np.inf, flat.shape)
     return observation_columns(box, simulator, flat[None], batched_info)

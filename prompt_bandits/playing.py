@@ -71,7 +71,7 @@ class Play:
             seed=np.full(last - first, self.seed, dtype=np.int64),
             round_id=rounds.round_id,
             policies=(self.policy,),
-            oracle={"expected_reward": feedback.expected_reward},
+            oracle=feedback.oracle,
             spec=self.spec,
         )
 

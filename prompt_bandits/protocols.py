@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from prompt_bandits.rounds import Rounds
-from prompt_bandits.types import FloatArray, GaussianOutputs, IntArray, Observation, Output, Prompts, TextArray
+from prompt_bandits.types import (
+    FiniteOutputs,
+    FloatArray,
+    GaussianOutputs,
+    IntArray,
+    Observation,
+    Output,
+    Prompts,
+    TextArray,
+)
 
 
 @runtime_checkable
@@ -13,6 +22,15 @@ class ContextQuerySource(Protocol):
     """Who arrives, asking what, with which candidate prompts."""
 
     def observe(self, rounds: Rounds, prompts: Prompts) -> Observation: ...
+
+
+@runtime_checkable
+class DescribesUsers(ContextQuerySource, Protocol):
+    """A source that can say in words what its users are like."""
+
+    def about(self, obs: Observation) -> TextArray:
+        """(n,) what the users of these rounds like."""
+        ...
 
 
 @runtime_checkable
@@ -32,6 +50,35 @@ class GaussianLLM(FrozenLLM, Protocol):
 
 
 @runtime_checkable
+class FiniteLLM(FrozenLLM, Protocol):
+    """A frozen LLM that can write but few things for a query and a prompt, and knows all of them: the oracle is exact
+    with any reward.
+    """
+
+    def finite_outputs(self, obs: Observation) -> FiniteOutputs | None:
+        """The outputs of every prompt; None where not all are known for these rounds."""
+        ...
+
+
+@runtime_checkable
+class FiniteBaseLLM(FrozenLLM, Protocol):
+    """A frozen LLM that knows all that it can write without a prompt."""
+
+    def finite_base_outputs(self, obs: Observation) -> FiniteOutputs | None:
+        """As `FiniteLLM.finite_outputs`, with no prompt as the single one: `rows` (G, 1, K)."""
+        ...
+
+
+@runtime_checkable
+class CostlyLLM(FrozenLLM, Protocol):
+    """A frozen LLM that takes time or money to ask: with `costly=True` the oracle asks for no more than it was told
+    to.
+    """
+
+    costly: bool
+
+
+@runtime_checkable
 class RewardModel(Protocol):
     """The user: the mean reward given the output."""
 
@@ -44,6 +91,31 @@ class IntegrableReward(RewardModel, Protocol):
 
     def mean_over(self, obs: Observation, outputs: GaussianOutputs, action: IntArray | None) -> FloatArray:
         """(n,) for the given actions, or (n, |A|) for `action=None`."""
+        ...
+
+
+@runtime_checkable
+class FiniteReward(RewardModel, Protocol):
+    """A reward model with a fast path to its mean over equally likely outputs."""
+
+    def mean_over_finite(self, obs: Observation, outputs: FiniteOutputs, action: IntArray | None) -> FloatArray:
+        """(n,) for the given actions, or (n, |A|) for `action=None`."""
+        ...
+
+
+@runtime_checkable
+class PromptReward(RewardModel, Protocol):
+    """A reward model that looks at the prompt itself, where there is one."""
+
+    def expected_given(self, obs: Observation, action: IntArray, output: Output) -> FloatArray: ...
+
+
+@runtime_checkable
+class BaselineReward(RewardModel, Protocol):
+    """A reward model that compares with what the user thinks of outputs without a prompt."""
+
+    def baseline(self, obs: Observation) -> FloatArray:
+        """(n,) on the scale of the reward."""
         ...
 
 

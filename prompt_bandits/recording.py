@@ -21,7 +21,7 @@ from prompt_bandits.mapping import prompts_of, rounds_of, simulator_of
 from prompt_bandits.protocols import Policy
 from prompt_bandits.row_buffer import RowBuffer
 from prompt_bandits.specs import stored_spec
-from prompt_bandits.types import FloatArray, IntArray, Observation, Output, Prompts
+from prompt_bandits.types import ORACLE_COLUMNS, FloatArray, IntArray, Observation, Output, Prompts
 
 
 def make_rows(
@@ -35,9 +35,7 @@ def make_rows(
     spec: Any,
 ) -> BanditDataset:
     """Finished rounds as rows; `info` holds batched values."""
-    oracle = (
-        {"expected_reward": np.asarray(info["expected_reward"], dtype=np.float64)} if "expected_reward" in info else {}
-    )
+    oracle = {name: np.asarray(info[name], dtype=np.float64) for name in ORACLE_COLUMNS if name in info}
     return BanditDataset(
         obs=obs,
         action=action,

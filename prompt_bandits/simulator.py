@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from prompt_bandits import oracle
-from prompt_bandits.protocols import ContextQuerySource, FrozenLLM, Policy, RewardModel, RewardNoise
+from prompt_bandits.judging import Judging
+from prompt_bandits.protocols import (
+    BaselineReward,
+    ContextQuerySource,
+    FrozenLLM,
+    Policy,
+    PromptReward,
+    RewardModel,
+    RewardNoise,
+)
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.types import ActionValues, Estimate, Feedback, FloatArray, IntArray, Observation, Output, Prompts
 
@@ -106,54 +116,100 @@ class PromptSimulator:
         """What the LLM writes for the actions (n,), or without a prompt."""
         return self.llm.generate(obs, action, rounds)
 
-    def expected_reward(self, obs: Observation, output: Output) -> FloatArray:
-        """r(x, s), (n,)."""
+    def expected_reward(self, obs: Observation, output: Output, action: IntArray | None = None) -> FloatArray:
+        """r(x, s), (n,); of a reward that looks at the prompt itself, given the actions (n,) too."""
+        if action is not None and self._prompt_reward is not None:
+            return self._prompt_reward.expected_given(obs, action, output)
         return self.reward_model.expected(obs, output)
 
-    def reward(self, obs: Observation, output: Output, rounds: Rounds) -> FloatArray:
+    def reward(self, obs: Observation, output: Output, rounds: Rounds, action: IntArray | None = None) -> FloatArray:
         """Observed rewards, (n,)."""
-        return self.reward_noise.sample(self.expected_reward(obs, output), rounds)
+        return self.reward_noise.sample(self.expected_reward(obs, output, action), rounds)
+
+    def baseline(self, obs: Observation) -> FloatArray | None:
+        """(n,) what the reward compares with, of a `BaselineReward`."""
+        return None if self._baseline_reward is None else self._baseline_reward.baseline(obs)
+
+    @cached_property  # the question takes longer than many a reward
+    def _prompt_reward(self) -> PromptReward | None:
+        return self.reward_model if isinstance(self.reward_model, PromptReward) else None
+
+    @cached_property
+    def _baseline_reward(self) -> BaselineReward | None:
+        return self.reward_model if isinstance(self.reward_model, BaselineReward) else None
 
     def play(self, obs: Observation, action: IntArray, rounds: Rounds) -> Feedback:
         """`respond` and `reward` in one."""
         output = self.respond(obs, action, rounds)
-        expected = self.expected_reward(obs, output)
-        return Feedback(output, expected, self.reward_noise.sample(expected, rounds))
+        expected = self.expected_reward(obs, output, action)
+        return Feedback(output, expected, self.reward_noise.sample(expected, rounds), self.baseline(obs))
 
-    def action_value(self, obs: Observation, action: IntArray, n_outputs: int = oracle.N_OUTPUTS) -> ActionValues:
+    def action_value(self, obs: Observation, action: IntArray, n_outputs: int | None = None) -> ActionValues:
         """q(x_i, a_i) of given actions (n,). Exact where the parts allow; else Monte Carlo over `n_outputs`
-        outputs, with `se`.
+        outputs (32, or 4 of a costly LLM), with `se`.
         """
         return oracle.action_value(self, obs, action, n_outputs)
 
-    def action_values(self, obs: Observation, n_outputs: int = oracle.N_OUTPUTS) -> ActionValues:
+    def action_values(self, obs: Observation, n_outputs: int | None = None) -> ActionValues:
         """q(x_i, a) of all actions, (n, |A|). Exact or Monte Carlo, as `action_value`."""
         return oracle.action_values(self, obs, n_outputs)
 
-    def policy_value(self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0) -> Estimate:
-        """V(π), the mean reward of a policy over `n` fresh contexts (10,000 unless told), with its standard error.
+    def policy_value(
+        self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0, n_outputs: int | None = None
+    ) -> Estimate:
+        """V(π), the mean reward of a policy over fresh contexts, with its standard error.
 
-        Actions and outputs are averaged out, not sampled, where the closed form exists. `policy` may be an
-        `action_dist` array (n, |A|) for `observe(oracle_rounds(n, seed))`.
+        Actions and outputs are averaged out, not sampled, where the parts know all outputs. An LLM that is costly to
+        ask is asked once a context, for an action drawn from the policy.
+
+        Args:
+            policy: or an `action_dist` array (n, |A|) for `observe(oracle_rounds(n, seed))`.
+            n: contexts; 10,000 unless told, or 1000 where a costly LLM has to be asked.
+            seed: of the contexts.
+            n_outputs: for each action, where outputs are sampled; 32 unless told, of a costly LLM one.
         """
-        return oracle.policy_value(self, policy, n, seed)
+        return Estimate.from_terms(self.value_terms(policy, n, seed, n_outputs))
 
-    def optimal_value(self, n: int = oracle.N_CONTEXTS, seed: int = 0) -> Estimate:
-        """The value of the best prompt for each context; a lower bound where the oracle is Monte Carlo."""
-        return oracle.optimal_value(self, n, seed)
+    def optimal_value(self, n: int | None = None, seed: int = 0, n_outputs: int | None = None) -> Estimate:
+        """The value of the best prompt for each context; a lower bound where the oracle is Monte Carlo.
 
-    def uniform_value(self, n: int = oracle.N_CONTEXTS, seed: int = 0) -> Estimate:
+        Raises:
+            ValueError: a costly LLM would have to be asked for every prompt, and `n` is not given.
+        """
+        return Estimate.from_terms(oracle.optimal_terms(self, Judging(n, seed, n_outputs)))
+
+    def uniform_value(self, n: int | None = None, seed: int = 0, n_outputs: int | None = None) -> Estimate:
         """The value of choosing among the allowed prompts at random."""
-        return oracle.uniform_value(self, n, seed)
+        return Estimate.from_terms(oracle.uniform_terms(self, Judging(n, seed, n_outputs)))
 
-    def value_terms(self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0) -> FloatArray:
+    def no_prompt_value(self, n: int | None = None, seed: int = 0, n_outputs: int | None = None) -> Estimate:
+        """The value of what the LLM writes without a prompt."""
+        return Estimate.from_terms(self.no_prompt_terms(n, seed, n_outputs))
+
+    def value_terms(
+        self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0, n_outputs: int | None = None
+    ) -> FloatArray:
         """(n,) the policy's value in each of the contexts that `policy_value` averages: for comparisons in pairs."""
-        return oracle.value_terms(self, policy, n, seed)
+        return oracle.value_terms(self, policy, Judging(n, seed, n_outputs))
 
-    def regret(self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0) -> Estimate:
-        """V(optimal) − V(π), in pairs over the same contexts."""
-        return oracle.regret(self, policy, n, seed)
+    def no_prompt_terms(self, n: int | None = None, seed: int = 0, n_outputs: int | None = None) -> FloatArray:
+        """(n,) the same of `no_prompt_value`."""
+        return oracle.no_prompt_terms(self, Judging(n, seed, n_outputs))
 
-    def optimality(self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0) -> float:
-        """(V(π) − V(uniform)) / (V(optimal) − V(uniform)), over the same contexts."""
-        return oracle.optimality(self, policy, n, seed)
+    def regret(
+        self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0, n_outputs: int | None = None
+    ) -> Estimate:
+        """V(optimal) − V(π), in pairs over the same contexts. Raises as `optimal_value`."""
+        return oracle.regret(self, policy, Judging(n, seed, n_outputs))
+
+    def optimality(
+        self, policy: Policy | FloatArray, n: int | None = None, seed: int = 0, n_outputs: int | None = None
+    ) -> float:
+        """(V(π) − V(uniform)) / (V(optimal) − V(uniform)), over the same contexts. Raises as `optimal_value`."""
+        return oracle.optimality(self, policy, Judging(n, seed, n_outputs))
+
+    def generation_cost(self, n: int, n_outputs: int | None = None) -> int:
+        """How many outputs of a costly LLM `optimal_value` over `n` contexts asks for at most: those of every prompt,
+        and those of the best again. What a cache or a bank holds costs nothing.
+        """
+        return oracle.generation_cost(self, n, n_outputs)

@@ -36,7 +36,7 @@ def check_simulator(simulator: PromptSimulator) -> None:
         output.embedding, second.embedding if second.embedding is not None else np.nan
     ):
         raise ValueError("llm.generate: expected the same outputs for the same rounds; draw from `rounds` only")
-    _reward(simulator, obs, output, rounds)
+    _reward(simulator, obs, action, output, rounds)
 
 
 def check_policy(policy: Policy, obs: Observation) -> None:
@@ -87,16 +87,25 @@ def _generate(
     return output
 
 
-def _reward(simulator: PromptSimulator, obs: Observation, output: Output, rounds: Rounds) -> None:
+def _reward(
+    simulator: PromptSimulator,
+    obs: Observation,
+    action: np.ndarray[tuple[int], np.dtype[np.int64]],
+    output: Output,
+    rounds: Rounds,
+) -> None:
     shape = "text only" if output.embedding is None else output.embedding.shape
     try:
-        expected = simulator.expected_reward(obs, output)
+        expected = simulator.expected_reward(obs, output, action)
     except (ValueError, IndexError, TypeError) as error:
         raise ValueError(
             f"reward_model.expected: fails for outputs {shape} and contexts {obs.context.shape}: {error}"
         ) from error
     if np.shape(expected) != (len(obs),):
         raise ValueError(f"reward_model.expected: expected shape ({len(obs)},), got {np.shape(expected)}")
+    baseline = simulator.baseline(obs)
+    if baseline is not None and np.shape(baseline) != (len(obs),):
+        raise ValueError(f"reward_model.baseline: expected shape ({len(obs)},), got {np.shape(baseline)}")
     try:
         reward = simulator.reward_noise.sample(expected, rounds)
     except ValueError as error:

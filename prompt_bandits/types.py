@@ -164,6 +164,16 @@ class Feedback:
     output: Output
     expected_reward: FloatArray  # (n,) r(x, s)
     reward: FloatArray  # (n,)
+    baseline: FloatArray | None = None  # (n,) of a `BaselineReward`
+
+    @property
+    def oracle(self) -> dict[str, FloatArray]:
+        """What judges may know of these rounds and learners may not, by the names of `ORACLE_COLUMNS`."""
+        columns = {"expected_reward": self.expected_reward}
+        return columns if self.baseline is None else columns | {"baseline": self.baseline}
+
+
+ORACLE_COLUMNS = ("expected_reward", "baseline")
 
 
 @dataclass(frozen=True)
@@ -211,6 +221,15 @@ class ActionValues:
 class GaussianOutputs:
     """Outputs that are Gaussian with mean `shift_i + prompt_a` and independent dimensions."""
 
-    shift: FloatArray  # (n, d_o), what the query gives
+    shift: FloatArray  # (n, d_o), what the query gives; all of it without a prompt
     prompt: FloatArray  # (|A|, d_o), what the prompt adds
     variance: FloatArray  # (d_o,)
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteOutputs:
+    """K equally likely outputs of every prompt, as rows of one table; rounds of one group have the same."""
+
+    group: IntArray  # (n,) the round's group, 0 … G−1
+    rows: IntArray  # (G, |A|, K) rows of `table`
+    table: Output  # N outputs

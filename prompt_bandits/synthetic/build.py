@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from prompt_bandits import checking
+from prompt_bandits.checking import check_choice, check_integer, check_number
+from prompt_bandits.interface import INTERFACE_ARGUMENTS
 from prompt_bandits.protocols import ContextQuerySource, FrozenLLM, RewardModel, RewardNoise
 from prompt_bandits.simulator import BernoulliNoise, GaussianNoise, PromptSimulator
 from prompt_bandits.synthetic import llm as maps
@@ -59,46 +62,24 @@ class SyntheticConfig:
 
     def __post_init__(self) -> None:
         for name in ("n_actions", "dim_context", "dim_query", "dim_prompt", "dim_output"):
-            _check_integer(name, getattr(self, name), 1)
-        _check_integer("world_seed", self.world_seed, 0)
-        _check_choice("world", self.world, WORLDS)
-        _check_choice("split", self.split, ("train", "test"))
-        _check_choice("prompts", self.prompts, ("gaussian", "mixture"))
-        _check_choice("mapping", self.mapping, MAPPINGS)
-        _check_choice("reward_type", self.reward_type, ("continuous", "binary"))
-        _check_integer("n_confounded", self.n_confounded, 0, self.dim_output)
+            check_integer(name, getattr(self, name), 1)
+        check_integer("world_seed", self.world_seed, 0)
+        check_choice("world", self.world, WORLDS)
+        check_choice("split", self.split, ("train", "test"))
+        check_choice("prompts", self.prompts, ("gaussian", "mixture"))
+        check_choice("mapping", self.mapping, MAPPINGS)
+        check_choice("reward_type", self.reward_type, ("continuous", "binary"))
+        check_integer("n_confounded", self.n_confounded, 0, self.dim_output)
         for name in ("context_shift", "output_scaler", "output_amplitude", "output_gain"):
-            _check_number(name, getattr(self, name))
+            check_number(name, getattr(self, name))
         for name in ("output_noise", "confounder_scale", "reward_std", "mask_rate"):
-            _check_number(name, getattr(self, name), low=0)
+            check_number(name, getattr(self, name), low=0)
         if self.n_relevant is not None:
-            _check_integer("n_relevant", self.n_relevant, 1, self.dim_output)
+            check_integer("n_relevant", self.n_relevant, 1, self.dim_output)
         if self.n_clusters is not None:
-            _check_integer("n_clusters", self.n_clusters, 1, self.n_actions)
+            check_integer("n_clusters", self.n_clusters, 1, self.n_actions)
         if self.reward_normalizer is not None:
-            _check_number("reward_normalizer", self.reward_normalizer)
-
-
-def _check_integer(name: str, value: object, low: int, high: int | None = None) -> None:
-    if (
-        not isinstance(value, (int, np.integer))
-        or isinstance(value, bool)
-        or value < low
-        or (high is not None and value > high)
-    ):
-        raise ValueError(
-            f"{name}: expected an integer {f'>= {low}' if high is None else f'in {low} … {high}'}, got {value!r}"
-        )
-
-
-def _check_number(name: str, value: object, low: float = -np.inf) -> None:
-    if not isinstance(value, (int, float, np.number)) or isinstance(value, bool) or not low <= value < np.inf:
-        raise ValueError(f"{name}: expected a finite number{'' if low == -np.inf else f' >= {low}'}, got {value!r}")
-
-
-def _check_choice(name: str, value: object, choices: Any) -> None:
-    if value not in choices:
-        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+            check_number("reward_normalizer", self.reward_normalizer)
 
 
 MAPPINGS: dict[str, Callable[[SyntheticConfig, Draws], OutputMap]] = {
@@ -111,24 +92,13 @@ MAPPINGS: dict[str, Callable[[SyntheticConfig, Draws], OutputMap]] = {
 }
 
 
-INTERFACE_ARGUMENTS = ("flatten_obs", "action_mode", "render_mode")
-
-
 def config_from(kwargs: dict[str, Any]) -> SyntheticConfig:
     """A config from keyword arguments; a wrong name is answered with the likeliest right one.
 
     Raises:
         TypeError: an unknown argument.
     """
-    known = [*(field.name for field in fields(SyntheticConfig)), *INTERFACE_ARGUMENTS]
-    for name in kwargs:
-        if name not in known:
-            import difflib
-
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(known)}"
-            raise TypeError(f"unknown argument {name!r}{hint}")
-    return SyntheticConfig(**kwargs)
+    return checking.config_from(SyntheticConfig, kwargs, INTERFACE_ARGUMENTS)
 
 
 def synthetic_simulator(

@@ -5,27 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from prompt_bandits.env import PromptBanditEnv, PromptBanditVectorEnv
-from prompt_bandits.synthetic.build import config_from, synthetic_simulator
+from prompt_bandits.interface import config_and_interface
+from prompt_bandits.synthetic.build import SyntheticConfig
 
 
-def make_env(
-    *, flatten_obs: bool = False, action_mode: str = "index", render_mode: str | None = None, **kwargs: Any
-) -> PromptBanditEnv:
-    """The environment of a `SyntheticConfig` given as keyword arguments."""
-    simulator = synthetic_simulator(config_from(kwargs))
-    return PromptBanditEnv(simulator, flatten_obs=flatten_obs, action_mode=action_mode, render_mode=render_mode)
+def make_env(**kwargs: Any) -> PromptBanditEnv:
+    """The environment of a `SyntheticConfig` and of the arguments of `PromptBanditEnv`, by keyword."""
+    config, interface = config_and_interface(SyntheticConfig, kwargs)
+    return PromptBanditEnv(config.build(), **interface)
 
 
-def make_vector_env(
-    num_envs: int = 1,
-    *,
-    flatten_obs: bool = False,
-    action_mode: str = "index",
-    render_mode: str | None = None,
-    **kwargs: Any,
-) -> PromptBanditVectorEnv:
+def make_vector_env(num_envs: int = 1, **kwargs: Any) -> PromptBanditVectorEnv:
     """`num_envs` rounds a step of the same environment."""
-    simulator = synthetic_simulator(config_from(kwargs))
-    return PromptBanditVectorEnv(
-        simulator, num_envs, flatten_obs=flatten_obs, action_mode=action_mode, render_mode=render_mode
-    )
+    config, interface = config_and_interface(SyntheticConfig, kwargs)
+    return PromptBanditVectorEnv(config.build(), num_envs, **interface)
