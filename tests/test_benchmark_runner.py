@@ -31,7 +31,7 @@ from agents.benchmark.curves import CurveOf
 from agents.benchmark.measuring import Measured, measured, resettable
 from agents.benchmark.plan import Plan, in_order
 from agents.benchmark.pool import Failure, Pool
-from agents.benchmark.results import read_cells
+from agents.benchmark.results import Key, read_cells
 from agents.benchmark.run_folder import stored_config
 from agents.benchmark.runner import Done, run_benchmark, run_stage
 from agents.benchmark.variants import scaled, specialised, split_methods
@@ -108,7 +108,7 @@ def test_every_method_makes_its_learner(name) -> None:
     variant = parse_method(name)
     assert variant.name == name
     learner = variant.learner(small())
-    assert (learner is None) == (name in ("uniform", "logging", "optimal"))
+    assert (learner is None) == (name in ("no_prompt", "uniform", "logging", "optimal"))
 
 
 def test_published_methods_have_published_steps_and_models() -> None:
@@ -196,8 +196,8 @@ def test_the_uniform_kernel_is_three_times_as_wide() -> None:
     tau = {name: parse_method(name).learner(small(tau=0.5)).tau for name in ("dso", "dso[kernel=uniform]")}
     assert tau == {"dso": 0.5, "dso[kernel=uniform]": 1.5}
     assert parse_method("dso[kernel=uniform]").learner(small()).tau == 3.0
-    assert parse_method("dso[kernel=uniform,tau=2]").learner(small()).tau == 2.0
-    with pytest.raises(ValueError, match=r"tau is 0\.5 by the setting"):
+    assert parse_method("dso[kernel=uniform,tau=2]").learner(small(tau=0.5)).tau == 2.0
+    with pytest.raises(ValueError, match=r"dso\[tau=1\]: tau: the setting kernel_bandwidth sweeps it"):
         benchmark_config("kernel_bandwidth", methods=("dso[tau=1]",))
 
 
@@ -270,6 +270,7 @@ def test_data_sizes_share_one_logging_policy_and_chains_begin_with_the_longest(t
     kinds = [task.kind for task in plan.tasks.values()]
     assert {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)} == {
         "cell": 40,
+        "references": 2,
         "logging_policy": 2,
         "dataset": 10,
         "policies": 30,
@@ -277,8 +278,8 @@ def test_data_sizes_share_one_logging_policy_and_chains_begin_with_the_longest(t
         "density": 10,
     }
     order = in_order(plan.tasks, workers=1)
-    assert [task.experiment.seed for task in order] == [0] * 51 + [1] * 51
-    assert [task.kind for task in order[:21]] == ["cell"] * 20 + ["logging_policy"]
+    assert [task.experiment.seed for task in order] == [0] * 52 + [1] * 52
+    assert [task.kind for task in order[:22]] == ["cell"] * 20 + ["references", "logging_policy"]
     place = {task.key: i for i, task in enumerate(order)}
     assert all(place[need] < place[task.key] for task in order if task.kind != "cell" for need in task.needs)
 
@@ -287,16 +288,16 @@ def test_cells_of_one_policy_wait_for_one_task_that_learns_it(tmp_path) -> None:
     config = benchmark_config("data_size", methods=("online_reinforce",), seeds=(0,))
     plan = Plan(tmp_path)
     plan.cells(config, [])
-    (learn,) = [task for task in plan.tasks.values() if task.kind != "cell"]
-    assert learn.kind == "policies"
-    assert [task.needs for task in plan.tasks.values() if task.kind == "cell"] == [(learn.key,)] * 5
+    judge, learn = [task for task in plan.tasks.values() if task.kind != "cell"]
+    assert (judge.kind, learn.kind) == ("references", "policies")
+    assert [task.needs for task in plan.tasks.values() if task.kind == "cell"] == [(judge.key, learn.key)] * 5
 
 
 def test_finished_cells_are_not_planned(tmp_path) -> None:
     config = benchmark_config("data_size", methods=("ips", "uniform"), values=(200, 300), seeds=(0,))
     plan = Plan(tmp_path)
-    plan.cells(config, [(200, 0, "ips"), (300, 0, "ips"), (200, 0, "uniform")])
-    assert list(plan.tasks) == [(300, 0, "uniform")]
+    plan.cells(config, [Key(200, 0, "ips"), Key(300, 0, "ips"), Key(200, 0, "uniform")])
+    assert [key for key in plan.tasks if isinstance(key, Key)] == [Key(300, 0, "uniform")]
 
 
 # Parts
@@ -418,7 +419,8 @@ def test_stages_reuse_what_is_there_and_run_alone(tmp_path) -> None:
     experiment = small()
     judged = stages.evaluate(tmp_path, experiment, parse_method("dso"))
     before = made(tmp_path)
-    assert sorted(name.split("/")[2] for name in before) == ["dataset", "density", "logging_policy", "policies"]
+    kinds = sorted(name.split("/")[2] for name in before)
+    assert kinds == ["dataset", "density", "logging_policy", "policies", "references"]
 
     assert len(forget(tmp_path, {recipes.policy_artefact(experiment, parse_method("dso")).name})) == 1
     again = stages.policy(tmp_path, experiment, parse_method("dso"))
@@ -466,7 +468,7 @@ def run(tmp_path_factory):
 
 def test_a_failing_method_is_recorded_and_the_others_finish(run) -> None:
     _, config, cells = run
-    assert [cell.key for cell in cells] == [(n, 0, method) for n in (200, 300) for method in config.methods]
+    assert [cell.key for cell in cells] == [Key(n, 0, method) for n in (200, 300) for method in config.methods]
     for cell in cells:
         assert (cell.status == "failed") == (cell.method == TOO_MANY_CLUSTERS)
     failed = cells[6]
@@ -476,7 +478,7 @@ def test_a_failing_method_is_recorded_and_the_others_finish(run) -> None:
 
 def test_a_cell_says_how_it_came_about(run) -> None:
     _, _, cells = run
-    cell = next(cell for cell in cells if cell.key == (300, 0, "regression"))
+    cell = next(cell for cell in cells if cell.key == Key(300, 0, "regression"))
     assert (cell.setting, cell.parameter, cell.world, cell.label) == ("data_size", "n", "published", "Regression")
     assert cell.config["learner"] == "DirectMethod"
     assert cell.config["steps"] == 30
@@ -494,11 +496,12 @@ def test_cells_hold_exact_values(run) -> None:
     folder, config, cells = run
     by_key = {cell.key: cell for cell in cells}
     simulator = small().environment.build()
-    assert by_key[200, 0, "uniform"].optimality == 0
-    assert by_key[200, 0, "optimal"].optimality == 1
-    assert by_key[200, 0, "optimal"].policy_value == simulator.optimal_value(400).value
+    assert by_key[Key(200, 0, "uniform")].optimality == 0
+    assert by_key[Key(200, 0, "optimal")].optimality == 1
+    assert by_key[Key(200, 0, "optimal")].policy_value == simulator.optimal_value(400).value
+    assert {cell.no_prompt_value for cell in cells if cell.status == "ok"} == {simulator.no_prompt_value(400).value}
     learnt = stages.policy(folder, config.experiment(200, 0), parse_method("ips"))
-    cell = by_key[200, 0, "ips"]
+    cell = by_key[Key(200, 0, "ips")]
     assert cell.policy_value == simulator.policy_value(learnt.policy, 400).value
     assert cell.optimality == pytest.approx(simulator.optimality(learnt.policy, 400))
 
@@ -507,6 +510,7 @@ def test_what_a_world_shares_is_fitted_once(run) -> None:
     folder, _, _ = run
     stages_made = [name.split("/")[2] for name in made(folder)]
     assert {stage: stages_made.count(stage) for stage in stages_made} == {
+        "references": 1,
         "logging_policy": 1,
         "dataset": 2,
         "q_hat": 2,

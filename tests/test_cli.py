@@ -207,4 +207,4 @@ def test_the_examples_are_the_stages_in_order(tmp_path) -> None:
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert [line.split()[0] for line in said.splitlines()] == ["method", "uniform", "logging", "dso", "optimal"]
     stages = sorted(file.parts[-3] for file in tmp_path.rglob("artefact.json"))
-    assert stages == ["dataset", "density", "logging_policy", "policies", "q_hat", "r_hat"]
+    assert stages == ["dataset", "density", "logging_policy", "policies", "q_hat", "r_hat", "references"]

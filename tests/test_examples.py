@@ -43,7 +43,13 @@ def test_ci_runs_exactly_the_two_commands_of_the_readme() -> None:
     assert tests.endswith("python -m pytest")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/datasets.md", "docs/learners.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        *(f"docs/{name}.md" for name in ("architecture", "datasets", "environments", "learners", "llms", "movie")),
+    ],
+)
 def test_the_code_of_the_documentation_runs(page, tmp_path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert blocks

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .plot_parts import OPTIMALITY, draw_limits, draw_method, legend, swept_axis
+from .measures import OPTIMALITY
+from .plot_parts import draw_limits, draw_method, legend, swept_axis
 from .plot_style import looks, plain, style
 from .results import Cell, Run, Summary, summarise
 
@@ -78,10 +79,10 @@ def ablation_figure(run: Run) -> Figure | None:
         for method in dict.fromkeys(row.method for row in panels[density]):
             own = [row for row in panels[density] if row.method == method]
             any_published |= draw_method(ax, run, own, colours[labels[method]], labels[method])
-        draw_limits(ax)
+        draw_limits(ax, OPTIMALITY.limits)
         swept_axis(ax, run.parameter, sorted({row.value for row in rows if row.value is not None}), width=30)
         ax.set_title(plain(_DENSITIES.get(density, f"density by {density}"), 40))
-    axes[0].set_ylabel(OPTIMALITY)
+    axes[0].set_ylabel(OPTIMALITY.axis)
     legend(figure, axes, any_published)
     return figure
 

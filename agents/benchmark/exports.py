@@ -14,20 +14,22 @@ from prompt_bandits.datasets.files import whole_file
 from prompt_bandits.types import Estimate
 
 from .published import published_beside
-from .results import NUMBERS, Cell, Run, Summary, summarise
+from .results import NUMBERS, SEEDS, Cell, Run, Summary, summarise
 
 _NESTED = ("config", "environment", "curve", "versions")
 
 
 def write_cells(folder: Path, run: Run) -> None:
-    """`results.parquet` and `results.csv`: the fields of `Cell`, nested ones as JSON text."""
+    """`results.parquet` and `results.csv`: the fields of `Cell` and its gain, nested ones as JSON text."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
     from pyarrow import parquet
 
-    kinds = {"world_seed": pa.int64(), **dict.fromkeys(("value", *NUMBERS), pa.float64())}
-    schema = pa.schema([(f.name, kinds.get(f.name, pa.string())) for f in fields(Cell)])
-    rows = [{**asdict(cell), **{name: json.dumps(getattr(cell, name)) for name in _NESTED}} for cell in run.cells]
+    kinds = {**dict.fromkeys(SEEDS, pa.int64()), **dict.fromkeys(("value", "gain", *NUMBERS), pa.float64())}
+    names = [*(f.name for f in fields(Cell)), "gain"]
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
+    nested = [{name: json.dumps(getattr(cell, name)) for name in _NESTED} for cell in run.cells]
+    rows = [{**asdict(c), **texts, "gain": c.gain} for c, texts in zip(run.cells, nested, strict=True)]
     table = pa.Table.from_pylist(rows, schema=schema)
     with whole_file(folder / "results.parquet") as stream:
         parquet.write_table(table, stream, compression="zstd")
@@ -62,6 +64,7 @@ def _mean(run: Run, row: Summary) -> dict[str, Any]:
         "published_optimality_se": mean and mean.se,
         "published_is_lower_bound": mean and mean.lower_bound,
         **_columns("policy_value", row.policy_value),
+        **_columns("gain", row.gain),
         "wall_s": row.wall_s,
         "peak_mb": row.peak_mb,
     }

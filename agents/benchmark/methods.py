@@ -23,6 +23,7 @@ class Method:
         wants: fitted models of the world that its `fit` is given: q_hat, r_hat, density, teacher.
         online: learns from the environment itself, not from the log.
         samples: may sample the frozen LLM.
+        ours: has no published settings.
     """
 
     name: str
@@ -33,9 +34,18 @@ class Method:
     wants: tuple[str, ...] = ()
     online: bool = False
     samples: bool = True
+    ours: bool = False
+
+    @property
+    def seeds(self) -> tuple[str, ...]:
+        """The seeds beside the world's that its policy depends on, as fields of Experiment."""
+        if not self.learner:
+            return ()
+        return ("fit_seed",) if self.online else ("data_seed", "fit_seed")
 
 
 _BASELINES = (
+    Method("no_prompt", "No prompt"),
     Method("uniform", "Uniform"),
     Method("logging", "Logging policy"),
     Method("optimal", "Optimal"),
@@ -50,8 +60,8 @@ _PUBLISHED = (
     Method("dso", "DSO", "DSO", wants=("density",)),
 )
 _OURS = (
-    Method("sentence_dm", "Sentence DM", "SentenceDM"),
-    Method("sentence_dr", "Sentence DR", "SentenceDR", wants=("density",)),
+    Method("sentence_dm", "Sentence DM", "SentenceDM", ours=True),
+    Method("sentence_dr", "Sentence DR", "SentenceDR", wants=("density",), ours=True),
 )
 
 

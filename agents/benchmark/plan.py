@@ -8,13 +8,14 @@ from pathlib import Path
 
 from .artefacts import Artefact
 from .config import BenchmarkConfig
-from .recipes import judged_artefact, stage_artefacts
+from .recipes import judged_artefact, references_artefact, stage_artefacts
 from .results import Key, Value
 from .settings import Experiment
 from .variants import Variant, parse_method
 
-# Seconds on one core at the published steps. Only their order matters, and only for how soon a run ends.
-_SECONDS = {"logging_policy": 60.0, "dataset": 2.0, "q_hat": 60.0, "r_hat": 60.0, "density": 15.0, "cell": 1.0}
+# Seconds on one core at the published steps. Only their order matters, and only for how soon a run ends and cells,
+# which all wait for the references, come.
+_SECONDS = {"references": 1e3, "logging_policy": 60, "dataset": 2, "q_hat": 60, "r_hat": 60, "density": 15, "cell": 1}
 _LEARNERS = {"DSO": 50.0, "SentenceDM": 60.0, "SentenceDR": 90.0, "RewardGreedy": 1.0}
 _OTHERS = 35.0
 
@@ -52,7 +53,8 @@ class Task:
     @property
     def about(self) -> str:
         """For people: what and where."""
-        return f"{self.name} · world {self.experiment.seed}" + ("" if self.value is None else f" · {self.value:g}")
+        where = self.key.where if isinstance(self.key, Key) else f"world {self.experiment.seed}"
+        return f"{self.name} · {where}" + ("" if self.value is None else f" · {self.value:g}")
 
     @property
     def seconds(self) -> float:
@@ -76,13 +78,11 @@ class Plan:
     def cells(self, config: BenchmarkConfig, finished: Iterable[Key]) -> None:
         """All cells but the finished ones, with what they need."""
         known = set(finished)
-        for value, seed, experiment in config.experiments():
-            for variant in map(parse_method, config.methods):
-                key = (value, seed, variant.name)
-                if key not in known:
-                    judged = judged_artefact(experiment, variant)
-                    needs = () if judged is None else self._artefact(judged, experiment)
-                    self.tasks[key] = Task(key, experiment, variant, value, needs)
+        for key, (experiment, variant) in config.cells().items():
+            if key not in known:
+                asked = [references_artefact(experiment), judged_artefact(experiment, variant)]
+                needs = [name for artefact in asked if artefact for name in self._artefact(artefact, experiment)]
+                self.tasks[key] = Task(key, experiment, variant, key.value, tuple(needs))
 
     def stage(self, stage: str, config: BenchmarkConfig) -> None:
         """The artefacts of one published stage before the evaluation, with what they need."""
@@ -109,18 +109,19 @@ def asked_of_stage(stage: str, config: BenchmarkConfig) -> list[tuple[Experiment
 
 
 def in_order(tasks: Mapping[str | Key, Task], workers: int) -> list[Task]:
-    """What is to begin first of what may begin: cells, which take no time, then the longest chain, so many worlds at
-    a time, so that cells are finished all along.
+    """What is to begin first of what may begin: cells, which take no time, then the longest chain, so many worlds
+    (or datasets in one) at a time, so that cells are finished all along.
     """
     ahead = dict.fromkeys(tasks, 0.0)  # seconds from a task's begin to the end of the longest chain behind it
     for key in reversed(_needed_first(tasks)):
         ahead[key] += tasks[key].seconds
         for need in tasks[key].needs:
             ahead[need] = max(ahead[need], ahead[key])
-    worlds = {seed: i for i, seed in enumerate(dict.fromkeys(task.experiment.seed for task in tasks.values()))}
+    seeds = {key: (task.experiment.seed, task.experiment.data_seed) for key, task in tasks.items()}
+    worlds = {seed: i for i, seed in enumerate(dict.fromkeys(seeds.values()))}
 
     def rank(task: Task) -> tuple[int, bool, float]:
-        return worlds[task.experiment.seed] // workers, task.kind != "cell", -ahead[task.key]
+        return worlds[seeds[task.key]] // workers, task.kind != "cell", -ahead[task.key]
 
     return sorted(tasks.values(), key=rank)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prompt_bandits.types import Estimate
@@ -16,7 +16,6 @@ from .tables import swept
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-OPTIMALITY = "optimality (0: uniform, 1: optimal policy)"
 _LOGARITHMIC = ("n", "n_actions", "tau")
 _AXES = {
     "n": "logged rounds n",
@@ -68,9 +67,9 @@ def draw_method(ax: Any, run: Run, rows: Sequence[Summary], look: Look, label: s
     return bool(theirs)
 
 
-def draw_limits(ax: Any, axis: str = "y") -> None:
-    """Lines where the uniform and the optimal policy are."""
-    for at in (0.0, 1.0):
+def draw_limits(ax: Any, limits: Iterable[float], axis: str = "y") -> None:
+    """Lines where a measure has its limits."""
+    for at in limits:
         (ax.axhline if axis == "y" else ax.axvline)(at, color=GREY, linewidth=0.9, linestyle=":", zorder=0)
 
 

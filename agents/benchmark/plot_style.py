@@ -70,6 +70,9 @@ _KNOWN = {
     "sentence_dr": Look(PALETTE[7], "P"),
     "online_reinforce": Look(INK, "*"),
     "logging": Look(GREY, "x"),
+    "uniform": Look(GREY, "+"),
+    "optimal": Look(DARK, "1"),
+    "no_prompt": Look(GREY, "2"),
 }
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from prompt_bandits.datasets.files import whole_file
 
 from .ablation import ablation_figure, is_ablation, others
+from .boxes import box_figure
 from .learning_curves import curves_figure
-from .plot_parts import OPTIMALITY, draw_arrow, draw_limits, draw_method, legend, swept_axis
+from .measures import GAIN, OPTIMALITY
+from .plot_parts import draw_arrow, draw_limits, draw_method, legend, swept_axis
 from .plot_style import DARK, INK, Look, looks, plain, png, style
 from .published import SOURCE, PublishedMean, published_beside
 from .results import Run, Summary, summarise
@@ -26,7 +28,10 @@ def figures(run: Run) -> dict[str, Figure]:
     Raises:
         ImportError: matplotlib is not installed.
     """
-    if is_ablation(run):
+    drawn: dict[str, Figure | None]
+    if run.measure is GAIN:
+        drawn = {"gain": box_figure(run)}
+    elif is_ablation(run):
         drawn = {"ablation": ablation_figure(run), "optimality": optimality_figure(others(run))}
     else:
         drawn = {"optimality": optimality_figure(run)}
@@ -51,7 +56,7 @@ def optimality_figure(run: Run) -> Figure | None:
 
 def _measured(run: Run) -> list[Summary]:
     rows = summarise(run.cells)
-    return [row for row in rows if row.optimality is not None and row.method not in ("uniform", "optimal")]
+    return [row for row in rows if row.optimality is not None and row.method not in OPTIMALITY.fixed]
 
 
 @style()
@@ -68,9 +73,9 @@ def sweep_figure(run: Run) -> Figure | None:
     for method, look in looks(row.method for row in rows).items():
         own = [row for row in rows if row.method == method]
         any_published |= draw_method(ax, run, own, look, own[0].label)
-    draw_limits(ax)
+    draw_limits(ax, OPTIMALITY.limits)
     swept_axis(ax, run.parameter, sorted({row.value for row in rows if row.value is not None}))
-    ax.set_ylabel(OPTIMALITY)
+    ax.set_ylabel(OPTIMALITY.axis)
     legend(figure, [ax], any_published)
     return figure
 
@@ -90,11 +95,10 @@ def bar_figure(run: Run) -> Figure | None:
         _bar(ax, at, row, colours[row.method], published_beside(run, row.value, row.method))
     ax.set_yticks(range(len(rows)), [plain(row.label, 34) for row in rows])
     ax.grid(axis="y", visible=False)
-    draw_limits(ax, "x")
+    draw_limits(ax, OPTIMALITY.limits, "x")
     ax.margins(x=0.04, y=0.02)
-    ax.set_xlabel(
-        OPTIMALITY if not run.parameter else f"{OPTIMALITY}, {plain(run.parameter)} = {swept(rows[0].value).text}"
-    )
+    at_value = f", {plain(run.parameter)} = {swept(rows[0].value).text}" if run.parameter else ""
+    ax.set_xlabel(OPTIMALITY.axis + at_value)
     if ax.get_legend_handles_labels()[0]:
         figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right")
     return figure

@@ -8,7 +8,7 @@ from typing import Any
 from ..reward_models import RewardTraining
 from .artefacts import Artefact
 from .settings import Experiment
-from .variants import Variant, scaled
+from .variants import Variant, parse_method, scaled
 
 UNIFORM_ROUNDS = 10_000
 """Rounds of the uniform policy that the logging policy's reward model is fitted on, as published."""
@@ -18,38 +18,47 @@ _OF_LOGGED_DATA = ("dataset", "q_hat", "r_hat", "sentence_r_hat")
 
 
 def world_of(experiment: Experiment) -> str:
-    return f"{experiment.environment.world}-{experiment.seed}"
+    return f"{experiment.world}-{experiment.seed}"
 
 
 def reward_training(experiment: Experiment, kind: str = "published") -> RewardTraining:
     """How a reward model of this kind is fitted. The pessimistic one has the published weight, 0.1."""
     training = RewardTraining() if kind == "quick" else RewardTraining.published()
+    if kind != "quick" and experiment.predictor_steps is not None:
+        training = replace(training, steps=experiment.predictor_steps)
     if kind == "pessimistic":
         training = replace(training, pessimism=0.1)
     return scaled(training, experiment.steps_scale)  # type: ignore[no-any-return]
 
 
+def online_learner(experiment: Experiment) -> Any:
+    """What learns the policy that a softened one of logs, where `logging` is "online"."""
+    return parse_method("online_reinforce").learner(experiment)
+
+
 def logging_artefact(experiment: Experiment) -> Artefact:
-    """The reward model behind the logging policy; the same for every beta and number of logged rounds."""
-    recipe = {
-        "environment": asdict(experiment.environment),
-        "n": UNIFORM_ROUNDS,
-        "training": asdict(reward_training(experiment)),
-    }
+    """The score behind the logging policy; the same for every beta, number of logged rounds and seed of theirs."""
     environment = experiment.environment
+    recipe: dict[str, Any] = {"environment": asdict(environment)}
+    if experiment.logging == "online":
+        learner = online_learner(experiment)
+        recipe |= {"learner": type(learner).__name__, "config": asdict(learner)}
+        return Artefact(world_of(experiment), "logging_policy", "online", recipe)
+    recipe |= {"n": UNIFORM_ROUNDS, "training": asdict(reward_training(experiment))}
     label = f"actions{environment.n_actions}_std{environment.reward_std:g}"
     return Artefact(world_of(experiment), "logging_policy", label, recipe)
 
 
 def data_artefact(experiment: Experiment, for_regression: bool = False) -> Artefact:
     """Logged rounds. Those for regression differ where their rewards have a noise of their own, in nothing else."""
-    recipe: dict[str, Any] = {"beta": experiment.beta, "n": experiment.n}
+    recipe: dict[str, Any] = {"beta": experiment.beta, "n": experiment.n, **_own_seeds(experiment, "data_seed")}
     label = f"n{experiment.n}"
     own = experiment.reward_std_for_regression
     if for_regression and own is not None and own != experiment.environment.reward_std:
         recipe["reward_std"] = own
         label += f"_regression_std{own:g}"
     needs = {"policy": logging_artefact(experiment)}
+    label = _labelled(label, experiment, "data_seed")
     return Artefact(world_of(experiment), "dataset", label, recipe, needs, (for_regression,))
 
 
@@ -59,21 +68,24 @@ def q_hat_artefact(experiment: Experiment, kind: str = "published") -> Artefact:
     if kind == "two_stage":
         needs["teacher"] = r_hat_artefact(experiment)
     recipe = {"training": asdict(reward_training(experiment, kind))}
-    return Artefact(world_of(experiment), "q_hat", kind, recipe, needs, (kind,))
+    label = _labelled(kind, experiment, "data_seed")
+    return Artefact(world_of(experiment), "q_hat", label, recipe, needs, (kind,))
 
 
 def r_hat_artefact(experiment: Experiment) -> Artefact:
     """A reward model by output."""
     needs = {"data": data_artefact(experiment, for_regression=True)}
     recipe = {"training": asdict(reward_training(experiment))}
-    return Artefact(world_of(experiment), "r_hat", "published", recipe, needs)
+    label = _labelled("published", experiment, "data_seed")
+    return Artefact(world_of(experiment), "r_hat", label, recipe, needs)
 
 
 def sentence_r_hat_artefact(experiment: Experiment, learner: Any) -> Artefact:
     """A reward model by output, as a learner in sentence space would fit it, from the rounds for regression."""
     needs = {"data": data_artefact(experiment, for_regression=True)}
     recipe = {"classes": list(learner.reward_classes), "training": asdict(learner.reward_training)}
-    return Artefact(world_of(experiment), "sentence_r_hat", "sentence", recipe, needs, (learner,))
+    label = _labelled("sentence", experiment, "data_seed")
+    return Artefact(world_of(experiment), "sentence_r_hat", label, recipe, needs, (learner,))
 
 
 def density_artefact(experiment: Experiment, learner: Any) -> Artefact:
@@ -82,7 +94,7 @@ def density_artefact(experiment: Experiment, learner: Any) -> Artefact:
     used = [name for name in names if name in ("kernel", "tau", "emb_noise") or name.startswith("density")]
     config = asdict(learner)
     recipe = {"learner": {name: config[name] for name in used}}
-    label = f"{learner.kernel}_tau{learner.tau}"
+    label = _labelled(f"{learner.kernel}_tau{learner.tau}", experiment, "data_seed")
     needs = {"data": data_artefact(experiment)}
     return Artefact(world_of(experiment), "density", label, recipe, needs, (learner,))
 
@@ -102,9 +114,22 @@ def policy_artefact(experiment: Experiment, variant: Variant) -> Artefact:
         "samples": variant.method.samples,
         "environment": asdict(experiment.environment),
         "curve": [experiment.evaluation.curve_contexts, experiment.evaluation.curve_every],
+        **_own_seeds(experiment, "fit_seed"),
     }
     needs = {} if variant.method.online else _given_to(learner, experiment, variant)
-    return Artefact(world_of(experiment), "policies", variant.name, recipe, needs, (variant,))
+    label = _labelled(variant.name, experiment, *variant.method.seeds)
+    return Artefact(world_of(experiment), "policies", label, recipe, needs, (variant,))
+
+
+def _own_seeds(experiment: Experiment, *names: str) -> dict[str, int]:
+    """The seeds of these names that are not the world's."""
+    return {name: seed for name in names if (seed := getattr(experiment, name)) is not None}
+
+
+def _labelled(label: str, experiment: Experiment, *names: str) -> str:
+    """A label behind those of these seeds that are not the world's."""
+    seeds = _own_seeds(experiment, *names)
+    return "".join(f"{name.removesuffix('_seed')}{seed}_" for name, seed in seeds.items()) + label
 
 
 def _given_to(learner: Any, experiment: Experiment, variant: Variant) -> dict[str, Artefact]:
@@ -123,6 +148,13 @@ def _given_to(learner: Any, experiment: Experiment, variant: Variant) -> dict[st
     return found
 
 
+def references_artefact(experiment: Experiment) -> Artefact:
+    """The values that every policy of a world stands beside."""
+    evaluation = experiment.evaluation
+    recipe = {"environment": asdict(experiment.judged), "contexts": [evaluation.contexts, evaluation.costly_contexts]}
+    return Artefact(world_of(experiment), "references", f"contexts{evaluation.contexts}", recipe)
+
+
 def judged_artefact(experiment: Experiment, variant: Variant) -> Artefact | None:
     """What a cell judges; None for what needs no making."""
     if variant.method.name == "logging":
@@ -137,7 +169,9 @@ def stage_artefacts(stage: str, experiment: Experiment, variants: list[Variant])
     if stage == "logging-policy":
         return [logging_artefact(experiment)]
     if stage == "logged-data":
-        always = [data_artefact(experiment), r_hat_artefact(experiment), q_hat_artefact(experiment)]
+        always = [data_artefact(experiment), q_hat_artefact(experiment)]
+        if experiment.logging == "regression":  # as published there
+            always.append(r_hat_artefact(experiment))
         return [*always, *(need for need in given if need.stage in _OF_LOGGED_DATA)]
     if stage == "density":
         return [need for need in given if need.stage == "density"]

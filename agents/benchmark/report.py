@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from prompt_bandits.datasets.files import whole_file
 
 from .exports import write_cells, write_means
+from .measures import GAIN
 from .pairing import paired_table, worlds_table
 from .plot_style import svg
 from .plots import figures, write_plots
@@ -27,14 +28,16 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _CAPTIONS = {
     "ablation": "Optimality over kernels and the ways to find the density of outputs, mean ± s.e. over worlds.",
     "optimality": "Optimality, mean ± s.e. over worlds.",
-    "learning_curves": "Learning curves: optimality of the policy in training, mean ± s.e. over worlds.",
+    "gain": "Gain over no prompt. A dot is a dataset with an optimiser seed, in columns by dataset; a box holds the "
+    "middle half of them, its line is the median; numbers are means ± s.e. over datasets. Baselines have one value.",
+    "learning_curves": "Learning curves: {title} of the policy in training, mean ± s.e. over {over}.",
 }
 _HOLLOW = "Hollow marks are published; an arrow stands on what is only a lower bound."
-_LEGEND = (
+_COSTS = (
     "Time: learning, learning curves and judging, without the models that methods share; memory: the whole process; a "
-    "mean and a maximum over worlds. Published: ≥ a lower bound (its density "
-    "model was fitted for another noise level), ≈ read off a figure."
+    "mean and a maximum."
 )
+_PUBLISHED = "Published: ≥ a lower bound (its density model was fitted for another noise level), ≈ read off a figure."
 
 
 def write_results(folder: str | Path) -> None:
@@ -82,18 +85,18 @@ def report(run: Run, drawn: Mapping[str, Figure]) -> str:
         script_hash=_hash(script),
         css=Markup(css),
         css_hash=_hash(css),
-        pictures=[_picture(name, figure) for name, figure in drawn.items()],
+        pictures=[_picture(name, figure, run) for name, figure in drawn.items()],
         results=results_table(run),
         paired=paired_table(run),
         worlds=worlds_table(run),
         failures=failures_table(run),
-        legend=_LEGEND,
+        about=run.measure.about if run.measure is GAIN else f"{run.measure.about} Published: {SOURCE}, 20 worlds.",
+        legend=_COSTS if run.measure is GAIN else f"{_COSTS} {_PUBLISHED}",
         facts=_facts(run),
         notes=_notes(run),
         settings={name: _json(value) for name, value in run.settings.items() if name != "versions" and value != ""},
         configs=_configs(run),
         versions=_versions(run),
-        source=SOURCE,
     )
 
 
@@ -102,17 +105,23 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _picture(name: str, figure: Figure) -> Picture:
+def _picture(name: str, figure: Figure, run: Run) -> Picture:
     source = "data:image/svg+xml;base64," + base64.b64encode(svg(figure).encode()).decode()
-    caption = _CAPTIONS[name] if name == "learning_curves" else f"{_CAPTIONS[name]} {_HOLLOW}"
+    caption = _CAPTIONS[name].format(title=run.measure.title, over="datasets" if run.measure is GAIN else "worlds")
+    if name in ("ablation", "optimality"):
+        caption = f"{caption} {_HOLLOW}"
     return Picture(name, caption, source)
 
 
 def _facts(run: Run) -> list[tuple[int, str]]:
     """How large the run is and how far it got."""
-    counts = {name: len(run.settings.get(name, ())) for name in ("values", "methods", "seeds")}
+    counts = {name: len(run.settings.get(name, ())) for name in ("values", "methods", "seeds", "fit_seeds")}
     facts = [(counts["values"], f"values of {run.parameter}")] if run.parameter else []
-    facts += [(counts["methods"], "methods"), (counts["seeds"], f"worlds ({run.settings.get('world', 'unknown')})")]
+    facts.append((counts["methods"], "methods"))
+    if counts["fit_seeds"]:
+        facts += [(counts["seeds"], "dataset seeds"), (counts["fit_seeds"], "optimiser seeds")]
+    else:
+        facts.append((counts["seeds"], f"worlds ({run.settings.get('world', 'unknown')})"))
     facts.append((len(run.cells) - len(run.failures), "cells done"))
     ends = [(len(run.failures), "failed"), (run.n_asked - len(run.cells), "to come")]
     return facts + [(count, what) for count, what in ends if count > 0]
@@ -121,11 +130,14 @@ def _facts(run: Run) -> list[tuple[int, str]]:
 def _notes(run: Run) -> list[str]:
     """What a reader has to know to compare the figures."""
     notes = []
-    if run.settings.get("world") != "published":
+    changed = {**(run.settings.get("world_config") or {}), **(run.settings.get("base") or {})}
+    listed = ", ".join(f"{name} = {value}" for name, value in changed.items())
+    if run.measure is GAIN:
+        if changed:
+            notes.append(f"Not the published settings ({listed}).")
+    elif run.settings.get("world") != "published":
         notes.append("The worlds are not the published ones: the published figures are means over other worlds.")
     elif not run.in_published_worlds:
-        changed = {**(run.settings.get("world_config") or {}), **(run.settings.get("base") or {})}
-        listed = ", ".join(f"{name} = {value}" for name, value in changed.items())
         notes.append(f"Not the published settings ({listed}): the published figures are of other problems.")
     if run.settings.get("steps_scale", 1) != 1:
         notes.append(

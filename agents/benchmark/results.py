@@ -1,4 +1,6 @@
-"""Cells, the unit of a benchmark: one method in one world at one swept value; how they are kept and summed up."""
+"""Cells, the unit of a benchmark: one method in one world at one swept value, with one dataset and one optimiser where
+these have seeds of their own; how they are kept and summed up.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +11,41 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from prompt_bandits.types import Estimate
 
+from .measures import Measure, measure_of
+from .methods import METHODS
+
 Value: TypeAlias = "float | None"  # of the swept parameter; None where nothing is swept
-Key: TypeAlias = tuple[Value, int, str]
-NUMBERS = ("policy_value", "policy_value_se", "uniform_value", "optimal_value", "optimality", "wall_s", "peak_mb")
-_NEEDED = ("policy_value", "optimality")
+VALUES = ("policy_value", "policy_value_se", "uniform_value", "optimal_value", "no_prompt_value")
+NUMBERS = (*VALUES, "optimality", "wall_s", "peak_mb")
+SEEDS = ("world_seed", "data_seed", "fit_seed")
+_LATER = {"data_seed", "fit_seed", "no_prompt_value"}  # absent from what earlier versions wrote
+
+
+class Key(NamedTuple):
+    """What no other cell of a run has."""
+
+    value: Value
+    world_seed: int
+    method: str
+    data_seed: int | None = None
+    fit_seed: int | None = None
+
+    @property
+    def where(self) -> str:
+        """For people: which world, dataset and optimiser."""
+        seeds = {"world": self.world_seed, "dataset": self.data_seed, "optimiser": self.fit_seed}
+        return " · ".join(f"{name} {seed}" for name, seed in seeds.items() if seed is not None)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One method in one world at one value; what could not be measured is None.
+    """One method in one world at one value; what could not be measured, or does not apply, is None.
 
     Raises:
         ValueError: a number that is not finite, an "ok" without its results, or a "failed" without its error.
@@ -49,6 +71,9 @@ class Cell:
     peak_mb: float | None = None
     curve: tuple[tuple[int, float], ...] = ()  # (step, policy value)
     versions: Mapping[str, str] = field(default_factory=dict)
+    data_seed: int | None = None  # of the dataset, where it is not the world's
+    fit_seed: int | None = None  # of the optimiser, likewise
+    no_prompt_value: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("value", *NUMBERS):
@@ -59,14 +84,31 @@ class Cell:
             raise ValueError(f"status: expected ok or failed, got {self.status!r}")
         if self.status == "failed" and not self.error:
             raise ValueError("error: expected a text in a cell that failed, got none")
-        for name in _NEEDED:
+        for name in ("policy_value", "optimality", self.measure.name):
             if self.status == "ok" and getattr(self, name) is None:
                 raise ValueError(f"{name}: expected a number in a cell that is ok, got none")
 
     @property
     def key(self) -> Key:
         """What no other cell of the run has."""
-        return self.value, self.world_seed, self.method
+        return Key(self.value, self.world_seed, self.method, self.data_seed, self.fit_seed)
+
+    @property
+    def measure(self) -> Measure:
+        """How policies are compared in the cell's setting."""
+        return measure_of(self.setting)
+
+    @property
+    def gain(self) -> float | None:
+        """V(π) − V(no prompt)."""
+        if self.policy_value is None or self.no_prompt_value is None:
+            return None
+        return self.policy_value - self.no_prompt_value
+
+    @property
+    def drawn(self) -> tuple[int, int | None]:
+        """What cells are independent of each other by: world and dataset, or optimiser where there is no dataset."""
+        return self.world_seed, self.fit_seed if self.data_seed is None else self.data_seed
 
     def to_json(self) -> str:
         """One line."""
@@ -83,8 +125,8 @@ class Cell:
         if not isinstance(values, dict):
             raise ValueError(f"cell: expected a JSON object, got {type(values).__name__}")
         names = {f.name for f in fields(cls)}
-        if names ^ values.keys():
-            missing, unknown = sorted(names - values.keys()), sorted(values.keys() - names)
+        missing, unknown = sorted(names - values.keys() - _LATER), sorted(values.keys() - names)
+        if missing or unknown:
             raise ValueError(f"cell: expected the fields of Cell, missing {missing}, unknown {unknown}")
         curve = tuple((int(step), value) for step, value in values.pop("curve"))
         return cls(**values, curve=curve)
@@ -161,9 +203,19 @@ class Run:
         return self.in_published_worlds and self.settings.get("steps_scale", 1) == 1
 
     @property
+    def measure(self) -> Measure:
+        """How policies are compared."""
+        return measure_of(self.setting)
+
+    @property
     def n_asked(self) -> int:
         """Cells that a whole run has."""
-        return math.prod(len(self.settings.get(name, ())) for name in ("values", "methods", "seeds"))
+        n = {name: len(self.settings.get(name, ())) for name in ("values", "methods", "seeds", "fit_seeds")}
+        if not n["fit_seeds"]:
+            return n["values"] * n["methods"] * n["seeds"]
+        of = {"data_seed": n["seeds"], "fit_seed": n["fit_seeds"]}
+        methods = [METHODS[name.partition("[")[0]] for name in self.settings["methods"]]
+        return n["values"] * sum(math.prod(of[seed] for seed in method.seeds) for method in methods)
 
     @property
     def failures(self) -> tuple[Cell, ...]:
@@ -190,17 +242,18 @@ def read_run(folder: Path) -> Run:
 
 @dataclass(frozen=True)
 class Summary:
-    """A method at a value, over the worlds in which it ended."""
+    """A method at a value, over the cells that ended."""
 
     value: Value
     method: str
     label: str
-    optimality: Estimate | None  # mean ± s.e. over worlds; None where all failed
+    optimality: Estimate | None  # mean ± s.e. as `mean_over`; None where all failed
     policy_value: Estimate | None
-    wall_s: float | None  # mean of a world's
-    peak_mb: float | None  # largest of the worlds'
+    wall_s: float | None  # mean
+    peak_mb: float | None  # largest
     n_ok: int
     n_failed: int
+    gain: Estimate | None = None
 
 
 def summarise(cells: Iterable[Cell]) -> list[Summary]:
@@ -221,17 +274,32 @@ def _summary(cells: Sequence[Cell]) -> Summary:
         numbers = [getattr(cell, name) for cell in ok if getattr(cell, name) is not None]
         return function(numbers) if numbers else None
 
+    def mean(name: str) -> Estimate | None:
+        numbers = [(cell, getattr(cell, name)) for cell in ok if getattr(cell, name) is not None]
+        return mean_over(numbers) if numbers else None
+
     return Summary(
         value=cells[0].value,
         method=cells[0].method,
         label=cells[0].label,
-        optimality=fold("optimality", mean_and_se),
-        policy_value=fold("policy_value", mean_and_se),
+        optimality=mean("optimality"),
+        policy_value=mean("policy_value"),
         wall_s=fold("wall_s", lambda numbers: sum(numbers) / len(numbers)),
         peak_mb=fold("peak_mb", max),
         n_ok=len(ok),
         n_failed=len(cells) - len(ok),
+        gain=mean("gain"),
     )
+
+
+def mean_over(numbers: Iterable[tuple[Cell, float]]) -> Estimate:
+    """Mean ± s.e. of the cells' numbers over worlds, or over datasets in one, each with the mean over its optimiser
+    seeds.
+    """
+    groups = defaultdict[Any, list[float]](list)
+    for cell, number in numbers:
+        groups[cell.drawn].append(number)
+    return mean_and_se(sum(own) / len(own) for own in groups.values())
 
 
 def mean_and_se(numbers: Iterable[float]) -> Estimate:

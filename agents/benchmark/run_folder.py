@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from prompt_bandits.datasets.locking import FolderLock
+from prompt_bandits.movie.config import MovieConfig
+from prompt_bandits.movie.folder import SHIPPED, file_hash
 
 from .artefacts import sweep_drafts, versions
 from .config import BenchmarkConfig
 from .results import Cell, Key, read_cells
 
 RUN, CELLS, LOG = "run.json", "cells.jsonl", "log.txt"
-_MAY_GROW = ("values", "methods", "seeds")
+_MAY_GROW = ("values", "methods", "seeds", "fit_seeds")
 
 
 @contextmanager
@@ -50,16 +52,33 @@ def write_config(folder: Path, config: BenchmarkConfig) -> None:
     """Writes down what is asked for, beside what was asked for before.
 
     Raises:
-        ValueError: the folder's run differs in more than its values, methods and seeds.
+        ValueError: the folder's run differs in more than its values, methods, seeds and optimiser seeds.
     """
-    former = _read(folder)
+    former, now = _read(folder), {**versions(), **asset_versions(config)}
     if former is not None:
-        _check_same(folder, former, config)
-        grown: dict[str, Any] = {name: _union(former[name], getattr(config, name)) for name in _MAY_GROW}
+        _check_same(folder, former, config, now)
+        stored = BenchmarkConfig.from_json(former)
+        grown: dict[str, Any] = {name: _union(getattr(stored, name), getattr(config, name)) for name in _MAY_GROW}
         config = replace(config, **grown)
     draft = folder / f".{RUN}"
-    draft.write_text(json.dumps({**config.to_json(), "versions": versions()}, indent=1, allow_nan=False))
+    draft.write_text(json.dumps({**config.to_json(), "versions": now}, indent=1, allow_nan=False))
     os.replace(draft, folder / RUN)
+
+
+def asset_versions(config: BenchmarkConfig) -> dict[str, str]:
+    """The hash of the assets that movies are made of: other assets under the same name make another world.
+
+    Raises:
+        ValueError: they are not there.
+    """
+    if config.preset.environment is not MovieConfig:
+        return {}
+    assets = config.world_config.get("assets")
+    folder = SHIPPED if assets is None else Path(assets)
+    if not folder.is_dir() and not any(name.startswith("path_to_") for name in config.world_config):
+        raise ValueError(f"assets: {folder}: expected a folder of assets, found none")
+    manifest = folder / "manifest.json"
+    return {"assets": file_hash(manifest)[:16]} if manifest.is_file() else {}
 
 
 def _union(former: Iterable[Any], asked: Iterable[Any]) -> tuple[Any, ...]:
@@ -78,18 +97,18 @@ def _read(folder: Path) -> dict[str, Any] | None:
     return dict(values)
 
 
-def _check_same(folder: Path, former: dict[str, Any], config: BenchmarkConfig) -> None:
-    asked = json.loads(json.dumps(config.to_json()))
+def _check_same(folder: Path, former: dict[str, Any], config: BenchmarkConfig, now: dict[str, str]) -> None:
+    asked, known = (json.loads(json.dumps(c.to_json())) for c in (config, BenchmarkConfig.from_json(former)))
     for name, value in asked.items():
-        if name not in _MAY_GROW and former[name] != value:
+        if name not in _MAY_GROW and known[name] != value:
             raise ValueError(
-                f"{name}: expected {former[name]!r} as in {folder / RUN}, got {value!r}; another run needs a folder of "
+                f"{name}: expected {known[name]!r} as in {folder / RUN}, got {value!r}; another run needs a folder of "
                 "its own"
             )
-    for package, version in versions().items():
-        known = former.get("versions", {}).get(package, version)
-        if package != "python" and known != version:
-            raise ValueError(f"{package}: expected version {known} as in {folder / RUN}, got {version}")
+    for package, version in now.items():
+        before = former.get("versions", {}).get(package, version)
+        if package != "python" and before != version:
+            raise ValueError(f"{package}: expected version {before} as in {folder / RUN}, got {version}")
 
 
 def latest_cells(folder: Path) -> dict[Key, Cell]:

@@ -12,7 +12,7 @@ from .artefacts import forget
 from .config import BenchmarkConfig
 from .plan import Plan, Task, asked_of_stage, in_order
 from .pool import Failure, Pool, refuse_within_a_worker
-from .recipes import STAGES
+from .recipes import STAGES, references_artefact
 from .results import Cell, Key, append_cell
 from .run_folder import CELLS, LOG, drop_cells, finished_cells, latest_cells, write_config, writing_to
 from .variants import Variant
@@ -43,7 +43,7 @@ def run_benchmark(
         The cells that were asked for, the finished ones of earlier runs included.
 
     Raises:
-        ValueError: the folder's run differs in more than its values, methods and seeds.
+        ValueError: the folder's run differs in more than its values, methods, seeds and optimiser seeds.
         FolderLocked: another run is at work there.
         RuntimeError: a process ended before it could begin, as without the guard.
         Interrupted: Ctrl-C; the same call goes on.
@@ -113,18 +113,18 @@ def _forget(stage: str, config: BenchmarkConfig, folder: Path) -> list[str]:
     """Deletes what a stage left, and what came of that; the latter."""
     if stage == "evaluate":
         asked = {cell.key for cell in _asked(config, folder)}
+        forget(folder, {references_artefact(experiment).name for _, _, experiment in config.experiments()})
         drop_cells(folder, lambda cell: cell.key in asked)
         return []
     names = {artefact.name for _, artefact in asked_of_stage(stage, config)}
     gone = forget(folder, names)
     cells = drop_cells(folder, lambda cell: cell.config.get("artefact") in gone)
-    return [*sorted(gone - names), *(f"cell of {method} · world {seed}" for _, seed, method in cells)]
+    return [*sorted(gone - names), *(f"cell of {key.method} · {key.where}" for key in cells)]
 
 
 def _asked(config: BenchmarkConfig, folder: Path) -> list[Cell]:
     cells = latest_cells(folder)
-    keys = [(value, seed, name) for value, seed, _ in config.experiments() for name in config.methods]
-    return [cells[key] for key in keys if key in cells]
+    return [cells[key] for key in config.cells() if key in cells]
 
 
 def _run(plan: Plan, config: BenchmarkConfig, folder: Path, workers: int, progress: bool) -> list[str]:
@@ -223,8 +223,9 @@ class _Shown:
         self._bar.set_postfix_str(" | ".join(about))
 
     def ended(self, task: Task, result: Any) -> None:
-        if isinstance(result, Cell) and result.optimality is not None and result.wall_s is not None:
-            self._line(f"{task.about}: optimality {result.optimality:.3f}, {result.wall_s:.1f} s")
+        if isinstance(result, Cell):
+            measure = result.measure
+            self._line(f"{task.about}: {measure.title} {measure.of(result):.3f}, {result.wall_s or 0:.1f} s")
         elif self._counts(task):
             self._line(f"{task.about}: made")
         self._bar.update(self._counts(task))

@@ -1,20 +1,22 @@
 """The published stages, one function each. Every stage reads what earlier ones left in the run folder, makes what is
-missing, and leaves its own artefact there; what exists is reused. Everything is seeded by the world's seed.
+missing, and leaves its own artefact there; what exists is reused. Everything is seeded by the world's seed, but for
+what may have a seed of its own: the log with its models, and the learners.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from prompt_bandits import saving
+from prompt_bandits.action_values import asks_llm
 from prompt_bandits.collecting import collect
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.policies import EpsilonGreedy, OracleScore, Softmax
-from prompt_bandits.protocols import Policy
+from prompt_bandits.protocols import ActionScore, Policy
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.simulator import PromptSimulator
 from prompt_bandits.types import Estimate, IntArray, Observation, Output, optimality
@@ -30,10 +32,10 @@ from . import recipes
 from .artefacts import Artefact, ensure
 from .curves import Curve, CurveOf
 from .measuring import Measured, measured
-from .settings import Experiment
+from .settings import Evaluation, Experiment
 from .variants import Variant
 
-_SAVED, _CURVE = "saved", "curve.json"
+_SAVED, _CURVE, _VALUES = "saved", "curve.json", "values.json"
 
 
 def make(folder: Path, experiment: Experiment, artefact: Artefact) -> Any:
@@ -42,19 +44,37 @@ def make(folder: Path, experiment: Experiment, artefact: Artefact) -> Any:
 
 
 def logging_policy(folder: Path, experiment: Experiment) -> Softmax:
-    """Stage 1: a reward model fitted on rounds of the uniform policy, and the softmax over it."""
+    """Stage 1: the softmax over a reward model fitted on rounds of the uniform policy, or over the logits of a policy
+    learnt online.
+    """
 
     def fit(draft: Path) -> None:
-        policy = published_logging_policy(
-            experiment.environment.build(),
-            n=recipes.UNIFORM_ROUNDS,
-            seed=experiment.seed,
-            training=recipes.reward_training(experiment),
-            progress=False,
-        )
-        saving.save(policy.score, draft / _SAVED)
+        saving.save(_SCORES[experiment.logging](experiment), draft / _SAVED)
 
     return Softmax(_made(folder, experiment, recipes.logging_artefact(experiment), fit), experiment.beta)
+
+
+def _reward_of_uniform_rounds(experiment: Experiment) -> ActionScore:
+    policy = published_logging_policy(
+        experiment.environment.build(),
+        n=recipes.UNIFORM_ROUNDS,
+        seed=experiment.seed,
+        training=recipes.reward_training(experiment),
+        progress=False,
+    )
+    return policy.score
+
+
+def _online_policy(experiment: Experiment) -> ActionScore:
+    learner, simulator = recipes.online_learner(experiment), experiment.environment.build()
+    score: ActionScore = learner.fit(seed=experiment.seed, simulator=simulator)
+    return score
+
+
+_SCORES: dict[str, Callable[[Experiment], ActionScore]] = {
+    "regression": _reward_of_uniform_rounds,
+    "online": _online_policy,
+}
 
 
 def logged_data(folder: Path, experiment: Experiment, for_regression: bool = False) -> BanditDataset:
@@ -65,7 +85,7 @@ def logged_data(folder: Path, experiment: Experiment, for_regression: bool = Fal
         environment = replace(environment, reward_std=artefact.recipe["reward_std"])
 
     def play(draft: Path, policy: Policy) -> None:
-        collect(environment.build(), policy, experiment.n, experiment.seed, progress=False).save(draft / _SAVED)
+        collect(environment.build(), policy, experiment.n, experiment.log_seed, progress=False).save(draft / _SAVED)
 
     data: BanditDataset = _made(folder, experiment, artefact, play, lambda path: BanditDataset.load(path / _SAVED))
     return data
@@ -75,7 +95,7 @@ def reward_model_by_action(folder: Path, experiment: Experiment, kind: str = "pu
     """Stage 2: q̂(x, a) from logged rounds. Kinds: "published", "quick" (this library's defaults), "pessimistic", and
     "two_stage", which is taught by a reward model by output in place of the log.
     """
-    training, seed = recipes.reward_training(experiment, kind), experiment.seed
+    training, seed = recipes.reward_training(experiment, kind), experiment.log_seed
 
     def fit(draft: Path, data: BanditDataset, teacher: OutputRewardModel | None = None) -> None:
         if teacher is None:
@@ -94,7 +114,7 @@ def reward_model_by_output(folder: Path, experiment: Experiment) -> OutputReward
 
     def fit(draft: Path, data: BanditDataset) -> None:
         training = recipes.reward_training(experiment)
-        saving.save(fit_output_reward_model(data, training, seed=experiment.seed), draft / _SAVED)
+        saving.save(fit_output_reward_model(data, training, seed=experiment.log_seed), draft / _SAVED)
 
     model: OutputRewardModel = _made(folder, experiment, recipes.r_hat_artefact(experiment), fit)
     return model
@@ -105,7 +125,8 @@ def sentence_reward_model(folder: Path, experiment: Experiment, learner: Any) ->
 
     def fit(draft: Path, data: BanditDataset) -> None:
         classes, training = learner.reward_classes, learner.reward_training
-        saving.save(fit_sentence_reward(data, classes=classes, training=training, seed=experiment.seed), draft / _SAVED)
+        model = fit_sentence_reward(data, classes=classes, training=training, seed=experiment.log_seed)
+        saving.save(model, draft / _SAVED)
 
     model: OutputReward = _made(folder, experiment, recipes.sentence_r_hat_artefact(experiment, learner), fit)
     return model
@@ -116,7 +137,7 @@ def density(folder: Path, experiment: Experiment, learner: Any) -> Density:
 
     def fit(draft: Path, data: BanditDataset) -> None:
         llm = FrozenLLMOnly(experiment.environment.build())
-        saving.save(learner.fit_density(data, llm, seed=experiment.seed), draft / _SAVED)
+        saving.save(learner.fit_density(data, llm, seed=experiment.log_seed), draft / _SAVED)
 
     model: Density = _made(folder, experiment, recipes.density_artefact(experiment, learner), fit)
     return model
@@ -140,15 +161,15 @@ def policy(folder: Path, experiment: Experiment, variant: Variant) -> Learnt:
     artefact = recipes.policy_artefact(experiment, variant)
 
     def learn(draft: Path, data: BanditDataset | None = None, **given: Any) -> None:
-        judge = experiment.environment.build()
+        world, judge = experiment.environment.build(), experiment.judged.build()
         curve = CurveOf(PolicyValue(judge, experiment.evaluation.curve_contexts), experiment.evaluation.curve_every)
-        llm = FrozenLLMOnly(judge) if variant.method.samples else None
+        llm = FrozenLLMOnly(world) if variant.method.samples else None
         taught = "teacher" in variant.method.wants
         if taught:
-            given["teacher"] = EpsilonGreedy(OracleScore(judge))
-        simulator = judge if variant.method.online or taught else llm
+            given["teacher"] = EpsilonGreedy(OracleScore(world))
+        simulator = world if variant.method.online or taught else llm
         learner = variant.learner(experiment)
-        learnt = learner.fit(data, seed=experiment.seed, simulator=simulator, callback=curve, **given)
+        learnt = learner.fit(data, seed=experiment.learner_seed, simulator=simulator, callback=curve, **given)
         saving.save(learnt, draft / _SAVED)
         (draft / _CURVE).write_text(json.dumps(curve.finished()))
 
@@ -160,34 +181,70 @@ def policy(folder: Path, experiment: Experiment, variant: Variant) -> Learnt:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A policy's exact value beside those of the uniform and the optimal policy, over the same contexts."""
+class References:
+    """The values of the uniform and the optimal policy, and of no prompt."""
 
-    value: Estimate
     uniform: Estimate
     optimal: Estimate
+    no_prompt: Estimate
+
+
+def references(folder: Path, experiment: Experiment) -> References:
+    """What policies are compared with; the same for all of a world."""
+    artefact, evaluation = recipes.references_artefact(experiment), experiment.evaluation
+
+    def judge(draft: Path) -> None:
+        simulator, n = experiment.judged.build(), evaluation.contexts
+        optimal = simulator.optimal_value(contexts_of_optimum(simulator, evaluation))
+        found = References(simulator.uniform_value(n), optimal, simulator.no_prompt_value(n))
+        (draft / _VALUES).write_text(json.dumps(asdict(found)))
+
+    def read(path: Path) -> References:
+        values = json.loads((path / _VALUES).read_text())
+        return References(**{name: Estimate(**value) for name, value in values.items()})
+
+    found: References = _made(folder, experiment, artefact, judge, read)
+    return found
+
+
+def contexts_of_optimum(simulator: PromptSimulator, evaluation: Evaluation) -> int:
+    """As many as elsewhere, unless that asks a costly LLM for every prompt."""
+    some = simulator.observe(simulator.oracle_rounds(evaluation.contexts))
+    return min(evaluation.contexts, evaluation.costly_contexts) if asks_llm(simulator, some) else evaluation.contexts
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A policy's exact value, and those that it stands beside, over the same contexts."""
+
+    value: Estimate
+    beside: References
     curve: Curve
     cost: Measured  # of learning and judging
 
     @property
     def optimality(self) -> float:
-        return optimality(self.value.value, self.uniform.value, self.optimal.value)
+        return optimality(self.value.value, self.beside.uniform.value, self.beside.optimal.value)
+
+    @property
+    def gain(self) -> float:
+        """V(π) − V(no prompt)."""
+        return self.value.value - self.beside.no_prompt.value
 
 
 def evaluate(folder: Path, experiment: Experiment, variant: Variant) -> Judged:
     """Stage 5: the exact value of a method's policy, or of a baseline."""
-    simulator, n = experiment.environment.build(), experiment.evaluation.contexts
+    beside, name = references(folder, experiment), variant.method.name
+    if name != "logging" and variant.is_baseline:
+        return Judged(getattr(beside, name), beside, [], recipes.references_artefact(experiment).cost(folder))
     learnt = None if variant.is_baseline else policy(folder, experiment, variant)
-    logging = logging_policy(folder, experiment) if variant.method.name == "logging" else None
+    judged = logging_policy(folder, experiment) if learnt is None else learnt.policy
+    simulator = experiment.judged.build()
     with measured() as cost:
-        uniform, optimal = simulator.uniform_value(n), simulator.optimal_value(n)
-        if learnt is not None or logging is not None:
-            value = simulator.policy_value(learnt.policy if learnt is not None else logging, n)  # type: ignore[arg-type]
-        else:
-            value = {"uniform": uniform, "optimal": optimal}[variant.method.name]
+        value = simulator.policy_value(judged, experiment.evaluation.contexts)
     if learnt is None:
-        return Judged(value, uniform, optimal, [], cost)
-    return Judged(value, uniform, optimal, learnt.curve, learnt.cost.then(cost))
+        return Judged(value, beside, [], cost)
+    return Judged(value, beside, learnt.curve, learnt.cost.then(cost))
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,4 +283,5 @@ _STAGES: dict[str, Callable[..., Any]] = {
     "sentence_r_hat": sentence_reward_model,
     "density": density,
     "policies": policy,
+    "references": references,
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 from prompt_bandits.datasets.files import whole_file
 from prompt_bandits.types import Estimate
 
+from .measures import GAIN
 from .published import PublishedMean, published_beside
 from .results import Run, Summary, Value, summarise
 
@@ -82,7 +83,8 @@ def estimate(value: Estimate | None) -> Entry:
     """Mean ± s.e., sorted by the mean."""
     if value is None:
         return Entry(MISSING)
-    return Entry(f"{value.value:.3f}{standard_error(value)}", value.value)
+    mean = round(value.value, 3) + 0.0  # no "-0.000"
+    return Entry(f"{mean:.3f}{standard_error(value)}", value.value)
 
 
 def standard_error(value: Estimate) -> str:
@@ -107,19 +109,23 @@ def swept(value: Value) -> Entry:
 
 
 def results_table(run: Run) -> Table:
-    """A row a (value, method): optimality, mean ± s.e. over worlds, with the published figure beside it."""
-    titles = ("worlds", "optimality", "published", "policy value", "time (s)", "peak memory (MB)")
+    """A row a (value, method): the number that policies are compared by, mean ± s.e., with what stands beside it."""
+    gain = run.measure is GAIN
+    beside = ("optimality",) if gain else ("published",)
+    counted = "runs" if gain else "worlds"
+    titles = (counted, run.measure.title, *beside, "policy value", "time (s)", "peak memory (MB)")
     columns = [Column("method", numeric=False), *map(Column, titles)]
     return swept_table(run, columns, [_result(run, row) for row in summarise(run.cells)])
 
 
 def _result(run: Run, row: Summary) -> tuple[Entry, ...]:
+    published_there = published(published_beside(run, row.value, row.method))
     return (
         swept(row.value),
         Entry(row.label),
         Entry(f"{row.n_ok} ({row.n_failed} failed)" if row.n_failed else f"{row.n_ok}", row.n_ok),
-        estimate(row.optimality),
-        published(published_beside(run, row.value, row.method)),
+        estimate(run.measure.of(row)),
+        estimate(row.optimality) if run.measure is GAIN else published_there,
         estimate(row.policy_value),
         number(row.wall_s, 1),
         number(row.peak_mb, 0),
@@ -128,8 +134,20 @@ def _result(run: Run, row: Summary) -> tuple[Entry, ...]:
 
 def failures_table(run: Run) -> Table:
     """A row a cell that failed, with its error."""
-    rows = [(swept(c.value), Entry(c.label), number(c.world_seed, 0), Entry(c.error or "")) for c in run.failures]
-    return swept_table(run, [Column("method", numeric=False), Column("world"), Column("error", numeric=False)], rows)
+    seeds = {"world": "world_seed"}
+    if run.settings.get("fit_seeds"):
+        seeds = {"dataset": "data_seed", "optimiser": "fit_seed"}
+    rows = [
+        (
+            swept(c.value),
+            Entry(c.label),
+            *(number(getattr(c, seed), 0) for seed in seeds.values()),
+            Entry(c.error or ""),
+        )
+        for c in run.failures
+    ]
+    columns = [Column("method", numeric=False), *map(Column, seeds), Column("error", numeric=False)]
+    return swept_table(run, columns, rows)
 
 
 def write_markdown(folder: Path, run: Run) -> None:

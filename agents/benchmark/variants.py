@@ -50,29 +50,36 @@ class Variant:
         """The learner for an experiment, None for a baseline.
 
         Raises:
-            ValueError: a field out of range, or one that the setting sweeps and the variant fixes.
+            ValueError: a field out of range.
         """
         if self.is_baseline:
             return None
         try:
             learner = replace(_starting_point(self.method), **dict(self.overrides))
+            return scaled(replace(learner, **self._asked_of(experiment, learner)), experiment.steps_scale)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from error
-        changes = self._asked_of(experiment, learner)
-        return scaled(replace(learner, **changes), experiment.steps_scale)
 
     def _asked_of(self, experiment: Experiment, learner: Any) -> dict[str, Any]:
-        """The fields that the experiment, not the learner, decides."""
-        changes: dict[str, Any] = {}
-        for name in ("tau", "emb_noise"):
-            asked = getattr(experiment, name)
-            if asked is not None and hasattr(learner, name):
-                if name in dict(self.overrides):
-                    raise ValueError(f"{self.name}: {name} is {asked:g} by the setting; expected no other value")
-                changes[name] = asked
-        if hasattr(learner, "log_every") and "log_every" not in dict(self.overrides):  # else curves lack points
-            changes["log_every"] = min(learner.log_every, experiment.evaluation.curve_every)
-        if getattr(learner, "kernel", None) in _ENDING_KERNELS and "tau" not in dict(self.overrides):
+        """The fields that the experiment decides where the variant does not."""
+        asked: dict[str, Any] = {"tau": experiment.tau, "emb_noise": experiment.emb_noise}
+        if self.method.online:
+            asked["steps"] = experiment.online_steps
+        elif not self.method.ours:
+            asked |= {"optimizer": experiment.optimizer, "lr": experiment.lr}
+        if not self.method.ours:
+            asked["warmup_steps"] = experiment.warmup_steps
+        if hasattr(learner, "density_training") and experiment.predictor_steps is not None:
+            asked["density_training"] = replace(learner.density_training, steps=experiment.predictor_steps)
+        if hasattr(learner, "log_every"):  # else curves lack points
+            asked["log_every"] = min(learner.log_every, experiment.evaluation.curve_every)
+        own = dict(self.overrides)
+        changes = {
+            name: value
+            for name, value in asked.items()
+            if value is not None and name not in own and hasattr(learner, name)
+        }
+        if getattr(learner, "kernel", None) in _ENDING_KERNELS and "tau" not in own:
             tau = changes.get("tau", learner.tau)
             changes["tau"] = tau if isinstance(tau, str) else 3 * tau
         return changes

@@ -1,4 +1,5 @@
-"""Fills a folder with cells, one a method, world and value, and writes tables, plots and a report of them.
+"""Fills a folder with cells, one a method, value and world (or dataset and optimiser), and writes tables, plots and a
+report of them.
 
 A run that was stopped, or killed, goes on with the same command, or with --out alone; finished cells are never computed
 again, failed ones are. Values, methods and seeds may be added later.
@@ -28,7 +29,7 @@ def run(args: Args) -> int:
     show_results(args.out)
     failed = [cell for cell in cells if cell.status == "failed"]
     for cell in failed:
-        where = f"world {cell.world_seed}" + ("" if cell.value is None else f", {cell.parameter}={cell.value:g}")
+        where = cell.key.where + ("" if cell.value is None else f", {cell.parameter}={cell.value:g}")
         print(f"failed: {cell.method} ({where}): {cell.error}", file=sys.stderr)
     if failed:
         print(f"{len(failed)} of {len(cells)} cells failed; the same command tries them again", file=sys.stderr)

@@ -12,16 +12,17 @@ from importlib import import_module
 from typing import Any
 
 STAGES = {
-    "logging-policy": "stage 1 alone: fit the logging policy's reward model to rounds of the uniform policy",
+    "logging-policy": "stage 1 alone: make the logging policy, of a reward model (in movie of an online policy)",
     "logged-data": "stage 2 alone: play rounds of the logging policy, fit reward models by action and by output",
     "density": "stage 3 alone: fit the density of outputs, for the methods that divide by it",
     "policy": "stage 4 alone: learn policies, with their learning curves",
     "evaluate": "stage 5 alone: judge policies by their exact value",
 }
 COMMANDS = {
-    "benchmark": "run worlds × values × methods, or go on with such a run",
+    "benchmark": "run methods × values × worlds (or datasets × optimisers), or go on with such a run",
     **STAGES,
     "report": "write tables, plots and the report of a run anew from its cells",
+    "build-movie-assets": "build the assets of MovieDescription-v0, the package's own or from a MovieLens folder",
 }
 _PROG = "prompt-bandits"
 _FAILED, _WRONG, _INTERRUPTED = 1, 2, 130
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(command: str, arguments: list[str]) -> int:
-    module = import_module(".stage_command" if command in STAGES else f".{command}", __package__)
+    module = import_module(".stage_command" if command in STAGES else f".{command.replace('-', '_')}", __package__)
     prog = f"{_PROG} {command}"
     about = STAGES.get(command, module.__doc__)
     run = partial(module.run, command) if command in STAGES else module.run
