@@ -562,6 +562,31 @@ def test_both_fits_hold_out_the_same_rows(loved: Any) -> None:
     assert np.array_equal(loved.start.held_out, loved.fit.held_out)
 
 
+def test_held_out_rows_teach_nothing(loved: Any) -> None:
+    def fitted(liked: Any) -> list[Any]:
+        columns = loved.user_id, loved.query_id
+        first = RewardFitting(dim=8, hidden=32, max_epochs=1)
+        cf = fit_collaborative_filtering(*columns, liked, 40, 8, first, seed=4)
+        one = SentenceRewardFitting(dim=8, hidden=32, max_epochs=1, batch_size=256)
+        start = loved.start.head
+        fit = fit_sentence_reward(*columns, loved.sentences, liked, loved.base, loved.tokenizer, start, one, seed=4)
+        return [cf.head.hidden_weight, fit.head.hidden_weight, fit.projection.weight]
+
+    out, as_it_is = loved.fit.held_out, fitted(loved.liked)
+    others = fitted(np.where(out, 1 - loved.liked, loved.liked))
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(as_it_is, others, strict=True))
+    others = fitted(np.where(out, loved.liked, 1 - loved.liked))
+    assert not any(np.allclose(ours, theirs, atol=1e-4) for ours, theirs in zip(as_it_is, others, strict=True))
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_frozen_base_has_no_dropout_and_no_gradient(frozen: bool) -> None:
+    net = TransformerRewardNet(small_base(word_tokenizer()), 5, 4, 6, 7, freeze_base=frozen).train()
+    assert net.base.training is not frozen
+    assert net.training
+    assert all(value.requires_grad is not frozen for value in net.base.parameters())
+
+
 def test_the_given_base_is_left_as_it_was_and_its_copy_is_fitted(loved: Any) -> None:
     fitted = loved.fit.base.state_dict()
     assert all(torch.equal(value, loved.before[name]) for name, value in loved.base.state_dict().items())
