@@ -15,7 +15,8 @@ FILES = [*ROOT.glob("prompt_bandits/**/*.py"), *ROOT.glob("agents/**/*.py")]
 TORCH_ALLOWED = ("prompt_bandits/synthetic/worlds.py", "prompt_bandits/llms/", "prompt_bandits/movie/")
 AGENTS_MAY = {"types", "protocols", "rounds", "datasets", "policies", "collecting", "acting", "progress"}
 FREE = ("agents/cli/", "agents/benchmark/", "agents/integrations/", "agents/testing.py")
-OF_TORCH = ("prompt_bandits/llms/keyed_sampling.py", "prompt_bandits/movie/nets.py")  # imported where they are used
+# imported where they are used
+OF_TORCH = ("prompt_bandits/llms/keyed_sampling.py", "prompt_bandits/movie/rewards/nets.py")
 HEAVY = {"torch", "transformers", "sentence_transformers", "pandas", "pyarrow", "sklearn", "scipy", "matplotlib"}
 
 

@@ -105,7 +105,7 @@ def test_the_bank_holds_what_model_encoder_and_simulator_say(folder) -> None:
     """A sentence of the bank is what the shipped model writes for its film, keyword and slot."""
     from prompt_bandits.llms.huggingface import HuggingFaceLM
     from prompt_bandits.movie.encoders import SentenceTransformerEncoder
-    from prompt_bandits.movie.reward_folder import SentenceFeaturizer
+    from prompt_bandits.movie.rewards.folder import SentenceFeaturizer
 
     sentences, tables = folder.sentences, folder.tables
     rows = named_generator(0, "test").permutation(len(sentences.text))[:24]

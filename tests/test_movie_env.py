@@ -35,11 +35,11 @@ import prompt_bandits
 from agents import learners
 from prompt_bandits import load, save
 from prompt_bandits.llms.text_llm import TextLLM
-from prompt_bandits.movie.cf_folder import save_collaborative_filtering
 from prompt_bandits.movie.config import MovieConfig
 from prompt_bandits.movie.folder import seal
-from prompt_bandits.movie.offline_prompts import FILES
 from prompt_bandits.movie.parts import movie_simulator
+from prompt_bandits.movie.published.offline_prompts import FILES
+from prompt_bandits.movie.rewards.cf_folder import save_collaborative_filtering
 from prompt_bandits.policies import EpsilonGreedy, Logits, OracleScore, Softmax, Uniform
 from prompt_bandits.registration import MOVIE_ID
 from prompt_bandits.rounds import Rounds

@@ -14,13 +14,15 @@ import pytest
 import torch
 
 from prompt_bandits.movie.encoders import HiddenStates, LLMStateEncoder, SentenceTransformerEncoder, load_encoder
-from prompt_bandits.movie.fitting import Fitting, fit_epochs, torch_seed
-from prompt_bandits.movie.nets import SentenceNet, TransformerRewardNet
-from prompt_bandits.movie.pca import Reduction
-from prompt_bandits.movie.quality import held_out_quality
-from prompt_bandits.movie.reward_folder import Projection, SentenceFeaturizer, load_head, save_reward
-from prompt_bandits.movie.reward_settings import Ratings, RewardFitting, SentenceRewardFitting
-from prompt_bandits.movie.reward_training import fit_collaborative_filtering, fit_sentence_reward
+from prompt_bandits.movie.encoders.pca import Reduction
+from prompt_bandits.movie.encoders.sentence_network import ContextualSentenceEncoder, Layer, NNSentenceEncoder
+from prompt_bandits.movie.encoders.sentence_network_training import (
+    SentenceNetworkFitting,
+    distance_loss,
+    fit_contextual_sentence_network,
+    fit_sentence_network,
+    sentence_pairs,
+)
 from prompt_bandits.movie.rewards import (
     CollaborativeFilteringReward,
     PromptCosineReward,
@@ -29,21 +31,19 @@ from prompt_bandits.movie.rewards import (
     SentenceReward,
     TableFeatures,
 )
-from prompt_bandits.movie.sentence_network import ContextualSentenceEncoder, Layer, NNSentenceEncoder
-from prompt_bandits.movie.sentence_network_training import (
-    SentenceNetworkFitting,
-    distance_loss,
-    fit_contextual_sentence_network,
-    fit_sentence_network,
-    sentence_pairs,
-)
-from prompt_bandits.movie.token_table import (
+from prompt_bandits.movie.rewards.fitting import Fitting, fit_epochs, torch_seed
+from prompt_bandits.movie.rewards.folder import Projection, SentenceFeaturizer, load_head, save_reward
+from prompt_bandits.movie.rewards.nets import SentenceNet, TransformerRewardNet
+from prompt_bandits.movie.rewards.quality import held_out_quality
+from prompt_bandits.movie.rewards.settings import Ratings, RewardFitting, SentenceRewardFitting
+from prompt_bandits.movie.rewards.token_table import (
     Corruption,
     TokenTable,
     batches_by_length,
     permutation_in_groups,
     shuffled_batches,
 )
+from prompt_bandits.movie.rewards.training import fit_collaborative_filtering, fit_sentence_reward
 from prompt_bandits.protocols import BaselineReward, FiniteReward, PromptReward, SentenceEncoder
 from prompt_bandits.rounds import Rounds, named_generator
 from prompt_bandits.simulator import GaussianNoise, PromptSimulator
@@ -703,9 +703,10 @@ def test_damaged_and_absent_reward_folders_are_told(loved: Any, tmp_path: Path) 
 def test_a_head_loads_without_pytorch(loved: Any, tmp_path: Path) -> None:
     folder = loved.fit.save(tmp_path / "reward")
     code = (
-        "import sys; import prompt_bandits.movie.rewards; from prompt_bandits.movie.reward_folder import *;"
+        "import sys; import prompt_bandits.movie.rewards; from prompt_bandits.movie.rewards.folder import *;"
         f"load_head({str(folder)!r}); SentenceFeaturizer({str(folder)!r});"
-        "from prompt_bandits.movie import encoders, fitting, quality, reward_training, sentence_network_training;"
+        "from prompt_bandits.movie.encoders import sentence_network_training;"
+        "from prompt_bandits.movie.rewards import fitting, quality, training;"
         "print(*sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

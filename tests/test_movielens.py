@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from movielens_files import EDITIONS, FILMS, write_movielens
 
-from prompt_bandits.movie.keyword_sources import choose_keywords, cleaned, keywords_from_file, keywords_from_movielens
-from prompt_bandits.movie.movielens import Films, MovieLens, Ratings, Tags, read_movielens
-from prompt_bandits.movie.ratings import RatingRules, filter_ratings
-from prompt_bandits.movie.titles import distinct_titles, split_title
+from prompt_bandits.movie.movielens.keyword_sources import (
+    choose_keywords,
+    cleaned,
+    keywords_from_file,
+    keywords_from_movielens,
+)
+from prompt_bandits.movie.movielens.ratings import RatingRules, filter_ratings
+from prompt_bandits.movie.movielens.reading import Films, MovieLens, Ratings, Tags, read_movielens
+from prompt_bandits.movie.movielens.titles import distinct_titles, split_title
 
 RATINGS = [(7, 1, 5), (7, 5, 4), (7, 8, 1), (8, 1, 3), (8, 9, 5), (9, 12, 2), (9, 13, 5)]
 

@@ -18,14 +18,14 @@ from prompt_bandits.llms.requests import GenerationError, Sampling
 from prompt_bandits.movie.config import MovieConfig
 from prompt_bandits.movie.encoders import load_encoder
 from prompt_bandits.movie.folder import MovieFolder, open_folder
-from prompt_bandits.movie.movielens_build import build_from_movielens
-from prompt_bandits.movie.movielens_catalogue import MovieLensCatalogue, movielens_catalogue
-from prompt_bandits.movie.movielens_features import read_descriptions
-from prompt_bandits.movie.movielens_settings import MovieLensSettings, Wording
-from prompt_bandits.movie.movielens_writing import Written
-from prompt_bandits.movie.ratings import Interactions, RatingRules
-from prompt_bandits.movie.reward_folder import SentenceFeaturizer
-from prompt_bandits.movie.reward_settings import RewardFitting, SentenceRewardFitting
+from prompt_bandits.movie.movielens.build import build_from_movielens
+from prompt_bandits.movie.movielens.catalogue import MovieLensCatalogue, movielens_catalogue
+from prompt_bandits.movie.movielens.features import read_descriptions
+from prompt_bandits.movie.movielens.ratings import Interactions, RatingRules
+from prompt_bandits.movie.movielens.settings import MovieLensSettings, Wording
+from prompt_bandits.movie.movielens.writing import Written
+from prompt_bandits.movie.rewards.folder import SentenceFeaturizer
+from prompt_bandits.movie.rewards.settings import RewardFitting, SentenceRewardFitting
 from prompt_bandits.policies import Uniform
 from prompt_bandits.types import text_array
 
@@ -48,7 +48,7 @@ SETTINGS = MovieLensSettings(
 def models(tmp_path_factory) -> Path:
     """A causal language model and a DistilBERT, untrained."""
     from prompt_bandits.movie.building.wordpiece import small_distilbert, train_wordpiece
-    from prompt_bandits.movie.fitting import torch_seed
+    from prompt_bandits.movie.rewards.fitting import torch_seed
 
     folder = tmp_path_factory.mktemp("models")
     save_tiny_model(folder / "llm", pad_token="<pad>")

@@ -11,10 +11,10 @@ import torch
 from transformers import DistilBertConfig, DistilBertModel, PreTrainedTokenizerFast
 
 from prompt_bandits.movie.contexts import MovieContexts
-from prompt_bandits.movie.offline_prompts import FILES, holds_offline_prompts, load_offline_prompts
-from prompt_bandits.movie.published_reward import load_published_reward
-from prompt_bandits.movie.reward_folder import SentenceFeaturizer, load_head
+from prompt_bandits.movie.published.offline_prompts import FILES, holds_offline_prompts, load_offline_prompts
+from prompt_bandits.movie.published.reward import load_published_reward
 from prompt_bandits.movie.rewards import SentenceReward
+from prompt_bandits.movie.rewards.folder import SentenceFeaturizer, load_head
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.types import Output, text_array
 

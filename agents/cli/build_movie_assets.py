@@ -73,8 +73,8 @@ def _check(args: Args) -> None:
 
 
 def _from_movielens(args: Args) -> None:
-    from prompt_bandits.movie.movielens_build import build_from_movielens
-    from prompt_bandits.movie.movielens_settings import MovieLensSettings
+    from prompt_bandits.movie.movielens.build import build_from_movielens
+    from prompt_bandits.movie.movielens.settings import MovieLensSettings
 
     assert args.movielens is not None
     assert args.llm is not None

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from prompt_bandits.checking import check_choice, check_integer, check_number
 from prompt_bandits.movie.contexts import HOW, SPLITS
-from prompt_bandits.movie.offline_prompts import FILES
-from prompt_bandits.movie.published_reward import TOKENIZER
+from prompt_bandits.movie.published.offline_prompts import FILES
+from prompt_bandits.movie.published.reward import TOKENIZER
 from prompt_bandits.simulator import PromptSimulator
 
 REWARDS = ("sentence", "collaborative_filtering", "prompt_cosine", "sentence_cosine")

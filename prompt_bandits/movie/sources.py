@@ -8,13 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from prompt_bandits.llms.bank import SentenceBank
-from prompt_bandits.movie.cf_folder import load_collaborative_filtering
 from prompt_bandits.movie.folder import MovieFolder, open_folder
-from prompt_bandits.movie.offline_prompts import PublishedAssets, holds_offline_prompts, load_offline_prompts
-from prompt_bandits.movie.published_reward import MAX_LENGTH
-from prompt_bandits.movie.reward_folder import SentenceFeaturizer, load_head
-from prompt_bandits.movie.reward_head import RewardHead
-from prompt_bandits.movie.sentence_table import TableFeatures
+from prompt_bandits.movie.published.offline_prompts import PublishedAssets, holds_offline_prompts, load_offline_prompts
+from prompt_bandits.movie.published.reward import MAX_LENGTH
+from prompt_bandits.movie.rewards.cf_folder import load_collaborative_filtering
+from prompt_bandits.movie.rewards.folder import SentenceFeaturizer, load_head
+from prompt_bandits.movie.rewards.head import RewardHead
+from prompt_bandits.movie.rewards.sentence_table import TableFeatures
 from prompt_bandits.movie.tables import MovieTables
 from prompt_bandits.protocols import SentenceEncoder
 from prompt_bandits.types import FloatArray, TextArray

@@ -13,9 +13,9 @@ from prompt_bandits.movie.building.judge import KeywordJudge
 from prompt_bandits.movie.building.language_model import perplexity
 from prompt_bandits.movie.building.personalisation import Personalisation, personalisation
 from prompt_bandits.movie.folder import MovieFolder
-from prompt_bandits.movie.quality import HeldOutQuality, held_out_quality
-from prompt_bandits.movie.reward_folder import SentenceFeaturizer, load_head
 from prompt_bandits.movie.rewards import SentenceReward, TableFeatures
+from prompt_bandits.movie.rewards.folder import SentenceFeaturizer, load_head
+from prompt_bandits.movie.rewards.quality import HeldOutQuality, held_out_quality
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import text_array
 

@@ -40,7 +40,7 @@ def _start(encoder: str, reward: str) -> None:
     import torch
 
     from prompt_bandits.movie.encoders import SentenceTransformerEncoder
-    from prompt_bandits.movie.reward_folder import SentenceFeaturizer
+    from prompt_bandits.movie.rewards.folder import SentenceFeaturizer
 
     torch.set_num_threads(1)
     _state["encoder"], _state["reward"] = SentenceTransformerEncoder(encoder), SentenceFeaturizer(reward)

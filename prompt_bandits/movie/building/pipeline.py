@@ -165,7 +165,7 @@ class Build:
 
     def _tables(self, readings: Readings, sentences: WrittenSentences) -> MovieTables:
         from prompt_bandits.movie.encoders import SentenceTransformerEncoder
-        from prompt_bandits.movie.reward_folder import load_head
+        from prompt_bandits.movie.rewards.folder import load_head
 
         films, words = self.catalogue.films, text_array(keyword.text for keyword in self.catalogue.keywords)
         bare = sentences.prompt_id == NO_PROMPT

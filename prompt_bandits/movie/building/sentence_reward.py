@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prompt_bandits.movie.building.users import Readings
-from prompt_bandits.movie.reward_settings import RewardFitting, SentenceRewardFitting
+from prompt_bandits.movie.rewards.settings import RewardFitting, SentenceRewardFitting
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def train_reward(
     """
     from transformers import AutoModel, AutoTokenizer
 
-    from prompt_bandits.movie.cf_folder import save_collaborative_filtering
-    from prompt_bandits.movie.reward_training import fit_collaborative_filtering, fit_sentence_reward
+    from prompt_bandits.movie.rewards.cf_folder import save_collaborative_filtering
+    from prompt_bandits.movie.rewards.training import fit_collaborative_filtering, fit_sentence_reward
 
     rows = (readings.user_id, readings.film)
     first = fit_collaborative_filtering(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from prompt_bandits.movie.keyword_sources import choose_keywords, keywords_from_file, keywords_from_movielens
-from prompt_bandits.movie.movielens import read_movielens
-from prompt_bandits.movie.movielens_settings import MovieLensSettings, content_hash
-from prompt_bandits.movie.ratings import Interactions, filter_ratings
+from prompt_bandits.movie.movielens.keyword_sources import choose_keywords, keywords_from_file, keywords_from_movielens
+from prompt_bandits.movie.movielens.ratings import Interactions, filter_ratings
+from prompt_bandits.movie.movielens.reading import read_movielens
+from prompt_bandits.movie.movielens.settings import MovieLensSettings, content_hash
 from prompt_bandits.types import FloatArray, IntArray, TextArray, text_array
 
 _MOST_OWN_KEYWORDS = 1000

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prompt_bandits.movie.movielens_catalogue import MovieLensCatalogue
-from prompt_bandits.movie.movielens_settings import MovieLensSettings, Wording
-from prompt_bandits.movie.movielens_writing import Written
+from prompt_bandits.movie.movielens.catalogue import MovieLensCatalogue
+from prompt_bandits.movie.movielens.settings import MovieLensSettings, Wording
+from prompt_bandits.movie.movielens.writing import Written
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import FloatArray, TextArray
 
 if TYPE_CHECKING:
-    from prompt_bandits.movie.reward_training import FittedCollaborativeFiltering, FittedSentenceReward
-    from prompt_bandits.movie.text_encoder import TextEncoder
+    from prompt_bandits.movie.encoders.text_encoder import TextEncoder
+    from prompt_bandits.movie.rewards.training import FittedCollaborativeFiltering, FittedSentenceReward
 
 STATES = "states:"
 _PCA_TEXTS = 1000  # of each kind, that principal components are found from; keywords: all
@@ -41,7 +41,7 @@ def fit_users(
     """
     from transformers import AutoModel, AutoTokenizer
 
-    from prompt_bandits.movie.reward_training import fit_collaborative_filtering, fit_sentence_reward
+    from prompt_bandits.movie.rewards.training import fit_collaborative_filtering, fit_sentence_reward
 
     rows, seed = catalogue.interactions, settings.seed
     first = fit_collaborative_filtering(

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from prompt_bandits.llms.local_models import folder_hash
-from prompt_bandits.movie.hidden_states import HiddenStates
-from prompt_bandits.movie.pca import Reduction
-from prompt_bandits.movie.text_encoder import TextEncoder, is_saved_encoder, saved_kind
+from prompt_bandits.movie.encoders.hidden_states import HiddenStates
+from prompt_bandits.movie.encoders.pca import Reduction
+from prompt_bandits.movie.encoders.text_encoder import TextEncoder, is_saved_encoder, saved_kind
 from prompt_bandits.types import FloatArray, TextArray, text_array
 
 __all__ = ["HiddenStates", "LLMStateEncoder", "SentenceTransformerEncoder", "load_encoder"]

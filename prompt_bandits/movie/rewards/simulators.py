@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from prompt_bandits.movie.reward_head import RewardHead
-from prompt_bandits.movie.sentence_table import TableFeatures
+from prompt_bandits.movie.rewards.head import RewardHead
+from prompt_bandits.movie.rewards.sentence_table import TableFeatures
 from prompt_bandits.protocols import SentenceEncoder
 from prompt_bandits.types import FiniteOutputs, FloatArray, IntArray, Observation, Output, TextArray
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prompt_bandits.movie.reward_folder import Projection, SentenceFeaturizer, save_reward
-from prompt_bandits.movie.reward_head import RewardHead
-from prompt_bandits.movie.torch_files import state_dict
+from prompt_bandits.movie.published.torch_files import state_dict
+from prompt_bandits.movie.rewards.folder import Projection, SentenceFeaturizer, save_reward
+from prompt_bandits.movie.rewards.head import RewardHead
 from prompt_bandits.types import FloatArray
 
 _WORDS, _POSITIONS = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"

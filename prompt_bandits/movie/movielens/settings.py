@@ -10,8 +10,8 @@ from typing import Any
 from prompt_bandits.llms.post_processing import PostProcessing
 from prompt_bandits.llms.requests import Sampling
 from prompt_bandits.llms.templates import PromptTemplate
-from prompt_bandits.movie.ratings import RatingRules
-from prompt_bandits.movie.reward_settings import RewardFitting, SentenceRewardFitting
+from prompt_bandits.movie.movielens.ratings import RatingRules
+from prompt_bandits.movie.rewards.settings import RewardFitting, SentenceRewardFitting
 
 
 @dataclass(frozen=True)

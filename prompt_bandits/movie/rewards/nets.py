@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prompt_bandits.movie.reward_head import RewardHead
-from prompt_bandits.movie.token_table import TokenTable, batches_by_length
+from prompt_bandits.movie.rewards.head import RewardHead
+from prompt_bandits.movie.rewards.token_table import TokenTable, batches_by_length
 from prompt_bandits.types import BoolArray, FloatArray, IntArray
 
 

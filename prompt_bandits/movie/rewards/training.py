@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prompt_bandits.movie.fitting import Curve, fit_epochs, torch_seed
-from prompt_bandits.movie.rating_rows import RatingRows, SentenceReading, length_batches, plain_batches
-from prompt_bandits.movie.reward_folder import Projection, SentenceFeaturizer, save_reward
-from prompt_bandits.movie.reward_head import RewardHead
-from prompt_bandits.movie.reward_settings import Ratings, RewardFitting, SentenceRewardFitting
-from prompt_bandits.movie.sentence_table import distinct_texts
-from prompt_bandits.movie.token_table import Corruption, TokenTable
+from prompt_bandits.movie.rewards.fitting import Curve, fit_epochs, torch_seed
+from prompt_bandits.movie.rewards.folder import Projection, SentenceFeaturizer, save_reward
+from prompt_bandits.movie.rewards.head import RewardHead
+from prompt_bandits.movie.rewards.rating_rows import RatingRows, SentenceReading, length_batches, plain_batches
+from prompt_bandits.movie.rewards.sentence_table import distinct_texts
+from prompt_bandits.movie.rewards.settings import Ratings, RewardFitting, SentenceRewardFitting
+from prompt_bandits.movie.rewards.token_table import Corruption, TokenTable
 from prompt_bandits.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from prompt_bandits.movie.nets import TransformerRewardNet
+    from prompt_bandits.movie.rewards.nets import TransformerRewardNet
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def fit_collaborative_filtering(
         ValueError: ratings that do not fit.
         FloatingPointError: the loss is not finite.
     """
-    from prompt_bandits.movie.nets import CollaborativeFilteringNet, to_array
+    from prompt_bandits.movie.rewards.nets import CollaborativeFilteringNet, to_array
 
     settings = settings or RewardFitting()
     ratings = Ratings(user_id, query_id, reward, n_users, n_items)
@@ -126,7 +126,7 @@ def fit_sentence_reward(
         ValueError: ratings or settings that do not fit.
         FloatingPointError: the loss is not finite.
     """
-    from prompt_bandits.movie.nets import TransformerRewardNet, to_array
+    from prompt_bandits.movie.rewards.nets import TransformerRewardNet, to_array
 
     settings = settings or SentenceRewardFitting()
     _check_sizes(start, settings)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from prompt_bandits.logs.sources import open_source
-from prompt_bandits.movie.movielens_data import MovieLens
+from prompt_bandits.movie.movielens.data import MovieLens
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import IntArray, TextArray, text_array
 

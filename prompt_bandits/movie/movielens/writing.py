@@ -11,8 +11,8 @@ import numpy as np
 from prompt_bandits.llms.bank import NO_PROMPT
 from prompt_bandits.llms.cache import CachedLM, SentenceCache
 from prompt_bandits.llms.requests import Completion, GenerationError, TextModel, TextRequest, slot_key
-from prompt_bandits.movie.movielens_catalogue import MovieLensCatalogue
-from prompt_bandits.movie.movielens_settings import MovieLensSettings
+from prompt_bandits.movie.movielens.catalogue import MovieLensCatalogue
+from prompt_bandits.movie.movielens.settings import MovieLensSettings
 from prompt_bandits.progress import progress_bar
 from prompt_bandits.types import IntArray, TextArray, text_array
 

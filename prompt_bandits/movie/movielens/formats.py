@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from prompt_bandits.movie.movielens_data import Films, Ratings, Tags
-from prompt_bandits.movie.titles import distinct_titles, split_title
+from prompt_bandits.movie.movielens.data import Films, Ratings, Tags
+from prompt_bandits.movie.movielens.titles import distinct_titles, split_title
 from prompt_bandits.types import text_array
 
 _GENRES_100K = (

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prompt_bandits.acting import act
-from prompt_bandits.movie.fitting import Curve, Fitting, fit_epochs, torch_seed
-from prompt_bandits.movie.sentence_network import ContextualSentenceEncoder, Layer, NNSentenceEncoder
-from prompt_bandits.movie.sentence_table import TableFeatures
+from prompt_bandits.movie.encoders.sentence_network import ContextualSentenceEncoder, Layer, NNSentenceEncoder
+from prompt_bandits.movie.rewards.fitting import Curve, Fitting, fit_epochs, torch_seed
+from prompt_bandits.movie.rewards.sentence_table import TableFeatures
 from prompt_bandits.policies import Uniform
 from prompt_bandits.protocols import SentenceEncoder
 from prompt_bandits.rounds import Rounds
@@ -120,7 +120,7 @@ def _fit(
 ) -> tuple[dict[str, Layer], Curve]:
     import torch
 
-    from prompt_bandits.movie.nets import SentenceNet, to_array
+    from prompt_bandits.movie.rewards.nets import SentenceNet, to_array
 
     known = TableFeatures((), np.zeros((0, 0)), fallback=base)
     judged = sentence_pairs(simulator, known, seed, 0, settings.n_held_out, "validation")

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from prompt_bandits.logs.sources import open_source
-from prompt_bandits.movie.movielens_formats import read_columns
-from prompt_bandits.movie.published_reward import PublishedReward, load_published_reward
+from prompt_bandits.movie.movielens.formats import read_columns
+from prompt_bandits.movie.published.reward import PublishedReward, load_published_reward
+from prompt_bandits.movie.published.torch_files import load_matrix
 from prompt_bandits.movie.tables import MovieTables, subset_prompts
-from prompt_bandits.movie.torch_files import load_matrix
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import FloatArray, IntArray, Prompts, TextArray, text_array
 

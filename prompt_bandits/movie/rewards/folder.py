@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from prompt_bandits.movie.reward_head import RewardHead
-from prompt_bandits.movie.sentence_table import distinct_texts
-from prompt_bandits.movie.token_table import TokenTable
+from prompt_bandits.movie.rewards.head import RewardHead
+from prompt_bandits.movie.rewards.sentence_table import distinct_texts
+from prompt_bandits.movie.rewards.token_table import TokenTable
 from prompt_bandits.types import FloatArray, TextArray
 
 _HEAD, _PROJECTION, _ENCODER = "head.safetensors", "projection.safetensors", "encoder"
@@ -107,7 +107,7 @@ class SentenceFeaturizer:
 
     def encode(self, texts: TextArray) -> FloatArray:
         """(n, d_f) f32; equal sentences are read once."""
-        from prompt_bandits.movie.nets import encode_cls, to_array
+        from prompt_bandits.movie.rewards.nets import encode_cls, to_array
 
         if not len(texts):
             return np.zeros((0, self.dim), dtype=np.float32)

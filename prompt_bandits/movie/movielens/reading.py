@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from prompt_bandits.movie import movielens_formats as formats
-from prompt_bandits.movie.movielens_data import Films, MovieLens, Ratings, Tags
+from prompt_bandits.movie.movielens import formats
+from prompt_bandits.movie.movielens.data import Films, MovieLens, Ratings, Tags
 
 __all__ = ["EDITIONS", "Edition", "Films", "MovieLens", "Ratings", "Tags", "read_movielens"]
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from prompt_bandits.movie.folder import MovieFolder
-from prompt_bandits.movie.movielens_catalogue import MovieLensCatalogue
-from prompt_bandits.movie.movielens_features import read_descriptions
-from prompt_bandits.movie.movielens_settings import MovieLensSettings
-from prompt_bandits.movie.movielens_writing import Written
-from prompt_bandits.movie.quality import held_out_quality
-from prompt_bandits.movie.reward_folder import SentenceFeaturizer, load_head
-from prompt_bandits.movie.reward_settings import held_out_rows
+from prompt_bandits.movie.movielens.catalogue import MovieLensCatalogue
+from prompt_bandits.movie.movielens.features import read_descriptions
+from prompt_bandits.movie.movielens.settings import MovieLensSettings
+from prompt_bandits.movie.movielens.writing import Written
+from prompt_bandits.movie.rewards.folder import SentenceFeaturizer, load_head
+from prompt_bandits.movie.rewards.quality import held_out_quality
+from prompt_bandits.movie.rewards.settings import held_out_rows
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import FloatArray
 

@@ -14,10 +14,10 @@ from prompt_bandits.llms.cache import SentenceCache
 from prompt_bandits.llms.naming import text_model
 from prompt_bandits.llms.requests import TextModel
 from prompt_bandits.movie.folder import MovieFolder, WrittenSentences, open_folder, seal, write_sentences, write_tables
-from prompt_bandits.movie.movielens_catalogue import MovieLensCatalogue, movielens_catalogue
-from prompt_bandits.movie.movielens_features import STATES, encode_catalogue, features, fit_users
-from prompt_bandits.movie.movielens_settings import MovieLensSettings, content_hash
-from prompt_bandits.movie.movielens_writing import Written, write_catalogue
+from prompt_bandits.movie.movielens.catalogue import MovieLensCatalogue, movielens_catalogue
+from prompt_bandits.movie.movielens.features import STATES, encode_catalogue, features, fit_users
+from prompt_bandits.movie.movielens.settings import MovieLensSettings, content_hash
+from prompt_bandits.movie.movielens.writing import Written, write_catalogue
 from prompt_bandits.movie.tables import MovieTables
 from prompt_bandits.types import Prompts
 
@@ -117,7 +117,7 @@ class _Build:
         os.replace(part, made)
 
     def _reward(self, folder: Path) -> None:
-        from prompt_bandits.movie.cf_folder import save_collaborative_filtering
+        from prompt_bandits.movie.rewards.cf_folder import save_collaborative_filtering
 
         first, fitted = fit_users(self.catalogue, self.written, self.models["reward_encoder"], self.settings)
         for name, curve in (("collaborative filtering", first.curve), ("from sentences", fitted.curve)):
@@ -130,7 +130,7 @@ class _Build:
         )
 
     def _assets(self, folder: Path) -> None:
-        from prompt_bandits.movie.movielens_card import write_card
+        from prompt_bandits.movie.movielens.card import write_card
 
         shutil.copytree(self.work / "reward", folder / "reward")
         shutil.copytree(self.work / "encoders" / "sentence", folder / "encoder")
@@ -141,7 +141,7 @@ class _Build:
 
     @cached_property
     def tables(self) -> MovieTables:
-        from prompt_bandits.movie.reward_folder import load_head
+        from prompt_bandits.movie.rewards.folder import load_head
 
         known, catalogue = features(self.work / "encoders"), self.catalogue
         return MovieTables(
@@ -158,7 +158,7 @@ class _Build:
         )
 
     def _sentences(self) -> WrittenSentences:
-        from prompt_bandits.movie.reward_folder import SentenceFeaturizer
+        from prompt_bandits.movie.rewards.folder import SentenceFeaturizer
 
         written = self.written
         read = SentenceFeaturizer(self.work / "reward").encode(written.text)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prompt_bandits.movie.reward_settings import Ratings, RewardFitting, SentenceRewardFitting, held_out_rows
-from prompt_bandits.movie.token_table import Corruption, TokenTable, permutation_in_groups, shuffled_batches
+from prompt_bandits.movie.rewards.settings import Ratings, RewardFitting, SentenceRewardFitting, held_out_rows
+from prompt_bandits.movie.rewards.token_table import Corruption, TokenTable, permutation_in_groups, shuffled_batches
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from prompt_bandits.movie.nets import TransformerRewardNet
+    from prompt_bandits.movie.rewards.nets import TransformerRewardNet
 
 _ROWS = 65_536  # held-out rows judged at a time
 _TEXTS = 256  # sentences read at a time
@@ -69,7 +69,7 @@ class SentenceReading:
 
     def states(self, some: IntArray) -> Tensor:
         """(B, d_cls) of the sentences of these rows, each read once, corrupted if asked."""
-        from prompt_bandits.movie.nets import cls_states, device_of, to_device
+        from prompt_bandits.movie.rewards.nets import cls_states, device_of, to_device
 
         distinct, place = np.unique(self.number[some], return_inverse=True)
         ids, mask = self.tokens.padded(distinct)
@@ -80,7 +80,7 @@ class SentenceReading:
 
     def all_states(self, index: IntArray | None = None) -> Tensor:
         """(k, d_cls) of distinct sentences, all unless told, as they are."""
-        from prompt_bandits.movie.nets import encode_cls
+        from prompt_bandits.movie.rewards.nets import encode_cls
 
         tokens = self.tokens if index is None else self.tokens.take(index)
         return encode_cls(self.net.base, tokens, _TEXTS)

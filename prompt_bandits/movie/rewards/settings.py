@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prompt_bandits.movie.fitting import Fitting
+from prompt_bandits.movie.rewards.fitting import Fitting
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import BoolArray, FloatArray, IntArray
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from typing_extensions import Self
 
-from prompt_bandits.movie.hidden_states import cut_texts
-from prompt_bandits.movie.pca import Reduction
-from prompt_bandits.movie.sentence_table import distinct_texts
+from prompt_bandits.movie.encoders.hidden_states import cut_texts
+from prompt_bandits.movie.encoders.pca import Reduction
+from prompt_bandits.movie.rewards.sentence_table import distinct_texts
 from prompt_bandits.types import FloatArray, TextArray, text_array
 
 _SETTINGS, _ARRAYS = "encoder.json", "pca.safetensors"

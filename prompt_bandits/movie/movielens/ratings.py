@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from prompt_bandits.movie.movielens_data import Ratings
+from prompt_bandits.movie.movielens.data import Ratings
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import BoolArray, FloatArray, IntArray
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from prompt_bandits.llms.local_models import ModelSource
-from prompt_bandits.movie.token_table import TokenTable, batches_by_length
+from prompt_bandits.movie.rewards.token_table import TokenTable, batches_by_length
 from prompt_bandits.types import FloatArray, TextArray
 
 _DTYPES = ("float32", "bfloat16", "float16")

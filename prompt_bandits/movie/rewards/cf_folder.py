@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prompt_bandits.movie.reward_head import RewardHead
+from prompt_bandits.movie.rewards.head import RewardHead
 from prompt_bandits.types import FloatArray
 
 _FILE, _ITEMS = "collaborative_filtering.safetensors", "item_embedding"

@@ -1,0 +1,1 @@
+"""MovieLens folders: read, filtered, described by a language model, and made into assets."""

@@ -1,0 +1,1 @@
+"""The files that OfflinePrompts published, read as they are."""
