@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import traceback
 import types
 from collections import Counter
 from dataclasses import replace
@@ -44,6 +45,8 @@ from prompt_bandits.llms.requests import (
 )
 from prompt_bandits.llms.templates import PromptTemplate
 from prompt_bandits.llms.text_llm import Refused, TextLLM
+from prompt_bandits.movie import MovieConfig
+from prompt_bandits.movie.movielens.build import build_from_movielens
 from prompt_bandits.protocols import FrozenLLM
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.simulator import PromptSimulator
@@ -789,3 +792,32 @@ def test_a_name_of_no_text_model_is_refused(name, told) -> None:
         text_model(name)
     with pytest.raises(TypeError, match="bathc_size"):
         text_model("hf:x/y", bathc_size=3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "openai:http://user:secret@host/v1",
+        "openai:http://user:secret@host/v1#",
+        "openai:http://user:secret@host/v1#m",
+        "openai:user:secret@host/v1#m",
+        "openai:http://host/v1?key=secret#m",
+        "openai:http://host:secret/v1#m",
+        "http://user:secret@host/v1#m",
+        "user:secret@host",
+        "secret@host",
+        "hf:https://user:secret@host/model",
+    ],
+)
+def test_a_name_with_a_password_is_refused_without_being_told(name) -> None:
+    for refusing in (text_model, lambda llm: MovieConfig(llm=llm)):
+        with pytest.raises(ValueError, match=r"^(llm|base_url): expected") as caught:
+            refusing(name)
+        assert "secret" not in "".join(traceback.format_exception_only(caught.value))
+        assert caught.value.__context__ is None
+
+
+def test_an_encoder_that_is_missing_does_not_tell_the_llm_s_password(tmp_path) -> None:
+    with pytest.raises(ValueError, match="encoder: expected a name") as caught:
+        build_from_movielens(tmp_path, tmp_path / "out", llm="openai:http://user:secret@host/v1#m")
+    assert "secret" not in str(caught.value)

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from queue import SimpleQueue
 from typing import Any
-from urllib.parse import urlsplit
 
 from prompt_bandits.llms.budget import Budget
 from prompt_bandits.llms.costs import CostEstimate, Prices, Tokenizer, estimate
 from prompt_bandits.llms.failures import BudgetExceeded, RequestsFailed, failure
 from prompt_bandits.llms.in_flight import DEAD_AFTER, Deliver, InFlight
+from prompt_bandits.llms.naming import checked_url
 from prompt_bandits.llms.openai_answers import Lost, NoAccess
 from prompt_bandits.llms.openai_attempt import Attempts, Endpoint
 from prompt_bandits.llms.pacing import Gate
@@ -76,7 +76,7 @@ class OpenAICompatibleLM:
         tokenizer: Tokenizer | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self.base_url, self.model, self.revision, self.chat = _checked_url(base_url), model, revision, chat
+        self.base_url, self.model, self.revision, self.chat = checked_url(base_url), model, revision, chat
         for name, value, least in (("concurrency", concurrency, 1), ("max_retries", max_retries, 0)):
             if value < least:
                 raise ValueError(f"{name}: expected >= {least}, got {value}")
@@ -195,23 +195,6 @@ class OpenAICompatibleLM:
             return f"{error} (api_key_env is None: no key is sent)"
         state = "is set" if os.environ.get(self._api_key_env, "").strip() else "is not set"
         return f"{error} (the key comes from the environment variable {self._api_key_env}, which {state})"
-
-
-def _checked_url(url: str) -> str:
-    """The address; errors do not repeat it, since it may hold a key."""
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good:
-        raise ValueError("base_url: expected http://host:port/v1 or https://host/v1, got something else")
-    if "@" in parts.netloc or "?" in url or "#" in url:
-        raise ValueError(
-            "base_url: expected no user name, password, query or fragment, since addresses are recorded; "
-            "keys come from the environment variable that api_key_env names"
-        )
-    return url.rstrip("/")
 
 
 def _prices(per_million_prompt: float | None, per_million_new: float | None) -> Prices | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from prompt_bandits.checking import check_choice, check_integer, check_number
+from prompt_bandits.llms.naming import check_name
 from prompt_bandits.movie.contexts import HOW, SPLITS
 from prompt_bandits.movie.published.offline_prompts import FILES
 from prompt_bandits.movie.published.reward import TOKENIZER
@@ -125,8 +126,8 @@ class MovieConfig:
             raise ValueError(f"replay: expected True or False, got {self.replay!r}")
 
     def _check_llm(self) -> None:
-        if self.llm not in ("bank", "assets") and not self.llm.startswith(("hf:", "openai:")):
-            raise ValueError(f"llm: expected {_LLMS}, got {self.llm!r}")
+        if self.llm not in ("bank", "assets"):
+            check_name(self.llm, _LLMS)
         for name in ("template", "sampling", "post", "encoder"):
             if self.llm == "bank" and getattr(self, name) is not None:
                 raise ValueError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prompt_bandits.llms.cache import SentenceCache
-from prompt_bandits.llms.naming import text_model
+from prompt_bandits.llms.naming import shown, text_model
 from prompt_bandits.llms.requests import TextModel
 from prompt_bandits.movie.folder import MovieFolder, WrittenSentences, open_folder, seal, write_sentences, write_tables
 from prompt_bandits.movie.movielens.catalogue import MovieLensCatalogue, movielens_catalogue
@@ -65,7 +65,8 @@ def build_from_movielens(
         raise FileExistsError(f"{out}: expected nothing there, or overwrite=True")
     if encoder is None:
         if not isinstance(llm, str) or not llm.startswith("hf:"):
-            raise ValueError(f"encoder: expected a name, since llm is not 'hf:…' but {llm!r}; got None")
+            got = shown(llm) if isinstance(llm, str) else repr(llm)
+            raise ValueError(f"encoder: expected a name, since llm is not 'hf:…' but {got}; got None")
         encoder = STATES + llm.removeprefix("hf:")
     catalogue = movielens_catalogue(folder, prompts, settings, say)
     out.parent.mkdir(parents=True, exist_ok=True)
