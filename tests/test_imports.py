@@ -50,6 +50,15 @@ def test_import_rules(file) -> None:
         assert package != "pickle", name
 
 
+def test_what_the_openai_client_imports_is_in_its_extra() -> None:
+    files = [*ROOT.glob("prompt_bandits/llms/openai_*.py"), ROOT / "prompt_bandits/llms/in_flight.py"]
+    used = {module.split(".")[0] for file in files for module, _ in imports(file)}
+    used -= {"prompt_bandits", *sys.stdlib_module_names}
+    extra = re.search(r"^openai = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert extra is not None
+    assert used == set(re.findall(r'"([\w-]+)', extra[1]))
+
+
 def loaded(code: str) -> set[str]:
     out = subprocess.run(
         [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"], capture_output=True, text=True, check=True

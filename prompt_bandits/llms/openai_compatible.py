@@ -206,6 +206,6 @@ def _prices(per_million_prompt: float | None, per_million_new: float | None) -> 
 
 
 def _needs_openai() -> None:
-    for package in ("openai", "tenacity"):
+    for package in ("anyio", "openai", "tenacity"):
         if find_spec(package) is None:
             raise ImportError(f"OpenAICompatibleLM needs {package}: pip install 'prompt_bandits[openai]'")
