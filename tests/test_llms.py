@@ -32,6 +32,7 @@ from llm_models import (
 from prompt_bandits import saving
 from prompt_bandits.env import PromptBanditEnv, PromptBanditVectorEnv
 from prompt_bandits.llms.cache import CachedLM, SentenceCache
+from prompt_bandits.llms.failures import RequestsFailed
 from prompt_bandits.llms.huggingface import HuggingFaceLM
 from prompt_bandits.llms.naming import text_model
 from prompt_bandits.llms.post_processing import PostProcessing
@@ -715,6 +716,19 @@ def test_a_failure_says_how_many_answers_had_arrived_and_keeps_them(tmp_path) ->
     restarted = MadeUpModel()
     write(TextLLM(CachedLM(restarted, cache), n_slots=None), 10)
     assert len(restarted.asked) == 6
+
+
+def test_a_failure_tells_which_rounds_have_no_sentence() -> None:
+    class Refusing(MadeUpModel):
+        def complete(self, requests, sampling):
+            missing = [i for i, request in enumerate(requests) if "Keyword: war" in request.text]
+            raise RequestsFailed("made up", n=len(requests), missing=missing, reasons=dict.fromkeys(missing, "war"))
+            yield
+
+    with pytest.raises(RequestsFailed, match=r"^made up: \d+ of 40 rounds have no answer") as caught:
+        write(TextLLM(Refusing(), n_slots=1), 40)
+    war = [i for i in range(40) if KEYWORDS[i % 6] == "war"]
+    assert list(caught.value.missing) == sorted(caught.value.reasons) == war
 
 
 def test_a_model_that_stops_short_is_told() -> None:

@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from llm_models import SAMPLING, MadeUpModel, answers, some_requests
+from llm_models import SAMPLING, MadeUpModel, answers, asking, some_requests
 
 from prompt_bandits.llms.cache import CachedLM, SentenceCache
+from prompt_bandits.llms.failures import BudgetExceeded, RequestsFailed
 from prompt_bandits.llms.requests import (
     Completion,
     GenerationError,
@@ -178,6 +179,46 @@ def test_replay_never_asks_and_says_what_is_missing(tmp_path) -> None:
         arrived.extend(replay.complete(some_requests(6), SAMPLING))
     assert len(arrived) == 4
     assert inner.asked == []
+
+
+class Refusing(MadeUpModel):
+    """Fails for some prompts, and tells by position which they were."""
+
+    def __init__(self, *refused: str, kind: type[RequestsFailed] = RequestsFailed) -> None:
+        super().__init__()
+        self.refused, self.kind = refused, kind
+
+    def complete(self, requests, sampling):
+        reasons = {i: f"no {request.text}" for i, request in enumerate(requests) if request.text in self.refused}
+        for i, answer in super().complete(requests, sampling):
+            if i not in reasons:
+                yield i, answer
+        raise self.kind("made up", n=len(requests), missing=list(reasons), reasons=reasons, stopped="enough")
+
+
+def test_a_failure_tells_positions_among_all_requests_not_among_those_the_cache_lacks(tmp_path) -> None:
+    cache = SentenceCache(tmp_path / "a.db")
+    answers(CachedLM(MadeUpModel(), cache), asking("a", "b"))
+    arrived, model = [], CachedLM(Refusing("e", "d", kind=BudgetExceeded), cache)
+    with pytest.raises(BudgetExceeded) as caught:
+        arrived.extend(model.complete(asking("a", "e", "b", "c", "d", "e"), SAMPLING))
+    assert sorted(i for i, _ in arrived) == [0, 2, 3]
+    assert caught.value.missing == (1, 4, 5)
+    assert caught.value.reasons == {1: "no e", 5: "no e", 4: "no d"}
+    assert str(caught.value).splitlines() == [
+        "made up: 3 of 6 requests have no answer, 3 have",
+        "stopped: enough",
+        "3 failed, the first: 1: no e; 5: no e; 4: no d",
+        "missing: 1, 4-5",
+    ]
+
+
+def test_replay_tells_the_positions_of_what_is_not_in_the_cache(tmp_path) -> None:
+    cache = SentenceCache(tmp_path / "a.db")
+    answers(CachedLM(MadeUpModel(), cache), asking("a", "b"))
+    with pytest.raises(RequestsFailed, match=r"missing: 0, 2-3$") as caught:
+        answers(CachedLM(MadeUpModel(), cache, replay=True), asking("d", "a", "c", "d", "b"))
+    assert caught.value.missing == (0, 2, 3)
 
 
 def test_answers_are_listed_with_what_they_answer(tmp_path) -> None:

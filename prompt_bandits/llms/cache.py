@@ -10,9 +10,9 @@ from typing import Any
 from typing_extensions import Self
 
 from prompt_bandits.llms.cached_answers import COLUMNS, CachedAnswer, check_identity, read_parquet, write_parquet
+from prompt_bandits.llms.failures import RequestsFailed
 from prompt_bandits.llms.requests import (
     Completion,
-    GenerationError,
     Sampling,
     TextModel,
     TextRequest,
@@ -149,7 +149,8 @@ class CachedLM:
         """(position, answer), those in the cache first; equal requests are asked once.
 
         Raises:
-            GenerationError: as the model's; with `replay` an answer that is not in the cache.
+            GenerationError: as the model's, with positions in `requests`; with `replay` an answer that is not in the
+                cache.
         """
         identity = self.identity
         check_identity(identity)
@@ -163,13 +164,18 @@ class CachedLM:
         waiting = list(positions.values())
         asked = [requests[where[0]] for where in waiting]
         if self._replay:
-            raise self._missing(asked)
-        for j, completion in self.model.complete(asked, sampling):
-            kept = self._cache.put(identity, asked[j], sampling, completion)
-            yield from ((i, kept) for i in waiting[j])
+            raise self._missing(asked).among(len(requests), waiting)
+        try:
+            for j, completion in self.model.complete(asked, sampling):
+                kept = self._cache.put(identity, asked[j], sampling, completion)
+                yield from ((i, kept) for i in waiting[j])
+        except RequestsFailed as error:
+            raise error.among(len(requests), waiting) from None
 
-    def _missing(self, asked: Sequence[TextRequest]) -> GenerationError:
-        return GenerationError(
+    def _missing(self, asked: Sequence[TextRequest]) -> RequestsFailed:
+        return RequestsFailed(
             f"replay: {len(asked)} answers of the model {self.identity} are not in {self._cache.path}; the first is "
-            f"to the prompt {asked[0].text!r} with the key {asked[0].key!r}"
+            f"to the prompt {asked[0].text!r} with the key {asked[0].key!r}",
+            n=len(asked),
+            missing=range(len(asked)),
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from typing_extensions import Self
+
 from prompt_bandits.llms.requests import GenerationError
 
 _SHOWN = 3
@@ -12,41 +14,55 @@ _SHOWN = 3
 class RequestsFailed(GenerationError):
     """Some requests were not answered; every answer that arrived was yielded before.
 
-    Attributes:
-        missing: positions of the requests without an answer, ascending.
-        reasons: why, by position, for those that failed by themselves.
-    """
-
-    def __init__(self, message: str, *, missing: Sequence[int] = (), reasons: Mapping[int, str] | None = None) -> None:
-        super().__init__(message)
-        self.missing = tuple(missing)
-        self.reasons = dict(reasons or {})
-
-
-class BudgetExceeded(RequestsFailed):
-    """The next request could have cost more than what the budget has left; it was not sent."""
-
-
-def failure(
-    headline: str, n: int, missing: Sequence[int], reasons: Mapping[int, str], stopped: str = "", over: bool = False
-) -> RequestsFailed:
-    """The error for a run of `n` requests of which some have no answer.
-
     Args:
         headline: of which model.
         n: how many were asked.
         missing: positions without an answer, ascending.
-        reasons: by position, of those that failed by themselves.
+        reasons: why, by position, for those that failed by themselves.
         stopped: why the run ended early, if it did.
-        over: because of the budget.
+        noun: what is counted.
+
+    Attributes:
+        missing, reasons: as above.
     """
-    lines = [f"{headline}: {len(missing)} of {n} requests have no answer, {n - len(missing)} have"]
-    lines += [f"stopped: {stopped}"] if stopped else []
-    if reasons:
-        shown = "; ".join(f"{position}: {why}" for position, why in list(reasons.items())[:_SHOWN])
-        lines.append(f"{len(reasons)} failed, the first: {shown}")
-    lines.append(f"missing: {positions(missing)}")
-    return (BudgetExceeded if over else RequestsFailed)("\n".join(lines), missing=missing, reasons=reasons)
+
+    def __init__(
+        self,
+        headline: str,
+        *,
+        n: int = 0,
+        missing: Sequence[int] = (),
+        reasons: Mapping[int, str] | None = None,
+        stopped: str = "",
+        noun: str = "requests",
+    ) -> None:
+        self.missing, self.reasons = tuple(missing), dict(reasons or {})
+        self._headline, self._stopped = headline, stopped
+        super().__init__(self._told(n, noun) if missing else headline)
+
+    def among(self, n: int, places: Sequence[Sequence[int]], noun: str = "requests") -> Self:
+        """The same failure told to who asked for `n`, of which request i of this one stands at `places[i]`."""
+        return type(self)(
+            self._headline,
+            n=n,
+            missing=sorted(place for i in self.missing for place in places[i]),
+            reasons={place: why for i, why in self.reasons.items() for place in places[i]},
+            stopped=self._stopped,
+            noun=noun,
+        ).with_traceback(self.__traceback__)
+
+    def _told(self, n: int, noun: str) -> str:
+        without = len(self.missing)
+        lines = [f"{self._headline}: {without} of {n} {noun} have no answer, {n - without} have"]
+        lines += [f"stopped: {self._stopped}"] if self._stopped else []
+        if self.reasons:
+            shown = "; ".join(f"{position}: {why}" for position, why in list(self.reasons.items())[:_SHOWN])
+            lines.append(f"{len(self.reasons)} failed, the first: {shown}")
+        return "\n".join([*lines, f"missing: {positions(self.missing)}"])
+
+
+class BudgetExceeded(RequestsFailed):
+    """The next request could have cost more than what the budget has left; it was not sent."""
 
 
 def positions(numbers: Sequence[int], most: int = 20) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from prompt_bandits.llms.budget import Budget
 from prompt_bandits.llms.costs import CostEstimate, Prices, Tokenizer, estimate
-from prompt_bandits.llms.failures import BudgetExceeded, RequestsFailed, failure
+from prompt_bandits.llms.failures import BudgetExceeded, RequestsFailed
 from prompt_bandits.llms.in_flight import DEAD_AFTER, Deliver, InFlight
 from prompt_bandits.llms.naming import checked_url
 from prompt_bandits.llms.openai_answers import Lost, NoAccess
@@ -184,7 +184,8 @@ class OpenAICompatibleLM:
         )
         error = run.stopped_by
         stopped = "" if error is None else self._stop_reason(error)
-        return failure(headline, n, missing, run.failures, stopped, over=isinstance(error, BudgetExceeded))
+        kind = BudgetExceeded if isinstance(error, BudgetExceeded) else RequestsFailed
+        return kind(headline, n=n, missing=missing, reasons=run.failures, stopped=stopped)
 
     def _stop_reason(self, error: Exception) -> str:
         if isinstance(error, Lost):

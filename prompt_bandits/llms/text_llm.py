@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from prompt_bandits.llms.failures import RequestsFailed
 from prompt_bandits.llms.post_processing import PostProcessing
 from prompt_bandits.llms.requests import Completion, GenerationError, Sampling, TextModel, TextRequest, slot_key
 from prompt_bandits.llms.templates import PromptTemplate
@@ -70,14 +71,15 @@ class TextLLM:
         """Sentences of `n` rounds for the actions (n,), or without a prompt.
 
         Raises:
-            GenerationError: the model could not answer all; says how many are missing.
+            GenerationError: the model could not answer all; says how many are missing, and a `RequestsFailed` which
+                rounds' they are.
             ValueError: queries or prompts without texts.
         """
         if len(obs) == 0:
             return self._output(np.array([], dtype=object), np.array([], dtype=np.int64))
         asked, row_of = self._distinct(obs, action, rounds)
         requests = [self.template.request(*what) for what in asked]
-        answers = self._complete(requests)
+        answers = self._complete(requests, row_of)
         self._list_refused(asked, answers)
         return self._output(text_array(self.post(answer.text) for answer in answers), row_of)
 
@@ -103,12 +105,15 @@ class TextLLM:
             return [f"{rounds.seed}/{rounds.scope}/{round_id}" for round_id in rounds.round_id.tolist()]
         return [slot_key(slot) for slot in rounds.integers("llm", self.n_slots).tolist()]
 
-    def _complete(self, requests: list[TextRequest]) -> list[Completion]:
+    def _complete(self, requests: list[TextRequest], row_of: IntArray) -> list[Completion]:
         answers: dict[int, Completion] = {}
         cause: GenerationError | None = None
         try:
             for i, answer in self.model.complete(requests, self.sampling):
                 answers[i] = answer  # noqa: PERF403  what came before an error stays
+        except RequestsFailed as error:
+            rows = [np.flatnonzero(row_of == i).tolist() for i in range(len(requests))]
+            raise error.among(len(row_of), rows, "rounds") from None
         except GenerationError as error:
             cause = error
         if len(answers) == len(requests):
