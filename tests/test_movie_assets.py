@@ -16,6 +16,7 @@ from agents.cli.main import main
 from prompt_bandits.llms.bank import NO_PROMPT, BankLLM, SentenceBank
 from prompt_bandits.llms.requests import Sampling, slot_key
 from prompt_bandits.llms.templates import PromptTemplate
+from prompt_bandits.movie.building.card import values_figure
 from prompt_bandits.movie.building.catalogue import ASPECTS, read_catalogue
 from prompt_bandits.movie.building.corpus import ABSENT, ALONG_THE_WAY, AT_HEART, compose, describe
 from prompt_bandits.movie.building.pipeline import Build
@@ -89,6 +90,19 @@ def test_the_card_says_that_the_assets_are_good_enough() -> None:
     assert (best - single) / best >= 0.25
     for plot in re.findall(r"!\[\w[^]]*\]\(([^)]+)\)", CARD):
         assert (SHIPPED / plot).stat().st_size > 1000
+
+
+@pytest.mark.parametrize("values", [(0.0, -0.13, 0.11, 3.9), (0.0, -5.0, -0.2), (0.0, 0.0, 0.0)])
+def test_a_value_of_the_card_stands_beside_its_bar_and_within_the_axes(values) -> None:
+    figure = values_figure([(f"policy {i}", value) for i, value in enumerate(values)])
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    inside = axes.get_window_extent()
+    for label, bar in zip(axes.texts, axes.patches, strict=True):
+        box = label.get_window_extent()
+        assert inside.x0 < box.x0
+        assert box.x1 <= inside.x1
+        assert not box.overlaps(bar.get_window_extent())
 
 
 def test_the_bank_is_whole(folder) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from prompt_bandits.llms.bank import NO_PROMPT
 from prompt_bandits.movie.building.card_figures import CardFigures, measure
+from prompt_bandits.movie.building.personalisation import Personalisation
 from prompt_bandits.movie.folder import MovieFolder
 from prompt_bandits.rounds import named_generator
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from prompt_bandits.movie.building.pipeline import Build
 
 _SHOWN = 50  # sentences
+_DPI = 120
 
 
 def write_card(build: Build, folder: MovieFolder, to: Path) -> CardFigures:
@@ -24,7 +26,7 @@ def write_card(build: Build, folder: MovieFolder, to: Path) -> CardFigures:
     figures = measure(build, folder)
     plots = to / "card"
     plots.mkdir(exist_ok=True)
-    _plot_values(figures, plots / "values.png")
+    values_figure(_ladder(figures.values)).savefig(plots / "values.png", dpi=_DPI)
     _plot_calibration(figures, plots / "calibration.png")
     _plot_aspects(figures, plots / "best_prompts.png")
     (to / "card.md").write_text("\n".join(_lines(build, folder, figures)) + "\n", encoding="utf-8")
@@ -52,7 +54,7 @@ def _lines(build: Build, folder: MovieFolder, figures: CardFigures) -> Iterator[
     yield "## Is it a personalisation problem?\n"
     yield "Exact values over users × films, each as likely; the sentence without a keyword is worth 0.\n"
     yield "| policy | value |\n|---|---|"
-    for name, value in _ladder(figures):
+    for name, value in _ladder(values):
         yield f"| {name} | {value:+.3f} |"
     yield f"\nKnowing user and film is worth {figures.values.gain_share:.0%} of the best policy's gain over no prompt;"
     yield f"{len(values.best_prompt)} users have {best} different best keywords.\n"
@@ -67,8 +69,7 @@ def _lines(build: Build, folder: MovieFolder, figures: CardFigures) -> Iterator[
         yield f"- {user}: {about[user]}; likes best: {_favourites(folder, int(user))}"
 
 
-def _ladder(figures: CardFigures) -> list[tuple[str, float]]:
-    values = figures.values
+def _ladder(values: Personalisation) -> list[tuple[str, float]]:
     return [
         ("no prompt", 0.0),
         ("uniform", values.uniform),
@@ -111,15 +112,21 @@ def _axes(title: str, size: tuple[float, float] = (6, 3.6)) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _plot_values(figures: CardFigures, file: Path) -> None:
+def values_figure(ladder: list[tuple[str, float]]) -> Any:
+    """A bar for each (policy, value); all labels on the right of zero, where no name of a policy is."""
     figure, axes = _axes("Value of the best prompts that know so much")
-    names, values = zip(*_ladder(figures), strict=True)
-    bars = axes.barh(names, values, color="#4477aa")
-    axes.bar_label(bars, [f"{value:+.2f}" for value in values], padding=3)
-    axes.margins(x=0.12)
+    names, values = zip(*ladder, strict=True)
+    axes.barh(names, values, color="#4477aa")
+    for row, value in enumerate(values):
+        end = (max(value, 0.0), row)
+        axes.annotate(f"{value:+.2f}", end, xytext=(4, 0), textcoords="offset points", va="center")
+    axes.axvline(0, color="black", linewidth=0.8)
+    low, high = min(0.0, *values), max(0.0, *values)
+    width = high - low or 1.0
+    axes.set_xlim(low - 0.05 * width, high + 0.3 * width)  # a label has to fit on the right
     axes.invert_yaxis()
     axes.set_xlabel("policy value: gain over no prompt")
-    figure.savefig(file, dpi=120)
+    return figure
 
 
 def _plot_calibration(figures: CardFigures, file: Path) -> None:
@@ -129,7 +136,7 @@ def _plot_calibration(figures: CardFigures, file: Path) -> None:
     axes.plot([one.predicted for one in bins], [one.observed for one in bins], "o-", color="#4477aa")
     axes.set_xlabel("predicted probability of a like")
     axes.set_ylabel("share of likes")
-    figure.savefig(file, dpi=120)
+    figure.savefig(file, dpi=_DPI)
 
 
 def _plot_aspects(figures: CardFigures, file: Path) -> None:
@@ -138,4 +145,4 @@ def _plot_aspects(figures: CardFigures, file: Path) -> None:
     axes.barh([name for name, _ in ordered], [share for _, share in ordered], color="#4477aa")
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.set_xlabel("share of (user, film)")
-    figure.savefig(file, dpi=120)
+    figure.savefig(file, dpi=_DPI)
