@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from prompt_bandits.movie.contexts import MovieContexts, split_users
 from prompt_bandits.movie.custom import tables_from
+from prompt_bandits.movie.folder import seal, write_tables
 from prompt_bandits.movie.tables import MovieTables, subset_prompts
 from prompt_bandits.protocols import ContextQuerySource
 from prompt_bandits.rounds import Rounds, named_generator
@@ -230,6 +232,22 @@ def check_own(made: MovieTables) -> None:
     assert made.genres.tolist() == ["Family|Comedy", "Horror"]
     assert made.user_key.tolist() == ["ann", "bob"]
     assert made.item_key.tolist() == [70, 50]
+
+
+@pytest.mark.parametrize("users", [["ann", "bob"], [2**40, 7]])
+def test_tables_come_back_from_a_folder_as_they_were(users, tmp_path) -> None:
+    asked = [users[1], users[0], users[1]]
+    made = own(users=OWN["users"] | {"user_id": users}, interactions=OWN["interactions"] | {"user_id": asked})
+    write_tables(tmp_path, made)
+    found = seal(tmp_path, {}).tables
+    assert found.user_key.dtype.kind == made.user_key.dtype.kind
+    assert found.user_key.tolist() == users
+    check_own(replace(found, user_key=np.array(["ann", "bob"], dtype=object)))
+
+
+def test_tables_without_ids_of_their_own_come_back_without(tmp_path) -> None:
+    write_tables(tmp_path, tables())
+    assert (seal(tmp_path, {}).tables.user_key, seal(tmp_path, {}).tables.item_key) == (None, None)
 
 
 def test_own_tables_as_dicts() -> None:

@@ -34,12 +34,17 @@ from test_offline_prompts import word_tokenizer
 import prompt_bandits
 from agents import learners
 from prompt_bandits import load, save
+from prompt_bandits.llms.post_processing import PostProcessing
+from prompt_bandits.llms.requests import Sampling
+from prompt_bandits.llms.templates import PromptTemplate
 from prompt_bandits.llms.text_llm import TextLLM
 from prompt_bandits.movie.config import MovieConfig
 from prompt_bandits.movie.folder import seal
 from prompt_bandits.movie.parts import movie_simulator
 from prompt_bandits.movie.published.offline_prompts import FILES
 from prompt_bandits.movie.rewards.cf_folder import save_collaborative_filtering
+from prompt_bandits.movie.sources import FolderSource
+from prompt_bandits.movie.writers import named_llm
 from prompt_bandits.policies import EpsilonGreedy, Logits, OracleScore, Softmax, Uniform
 from prompt_bandits.registration import MOVIE_ID
 from prompt_bandits.rounds import Rounds
@@ -94,6 +99,16 @@ def test_stable_baselines_finds_nothing_wrong(assets, kwargs) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         sb3.check_env(make(assets, **kwargs).unwrapped)
+
+
+def test_what_the_assets_say_of_the_language_model_holds_where_the_config_says_nothing(tmp_path, monkeypatch) -> None:
+    about = {"template": {"prefix": "Title: "}, "sampling": {"max_new_tokens": 8}, "post": {"first_sentence": True}}
+    source = FolderSource(seal(made_up_folder(tmp_path / "assets").path, about))
+    monkeypatch.setattr(source, "encoder", lambda language_model: object())
+    config = MovieConfig(llm="openai:http://localhost/v1#m", post={"unquote": True})
+    llm = named_llm(config, source)
+    assert llm.post == PostProcessing(first_sentence=True, unquote=True)
+    assert (llm.template, llm.sampling) == (PromptTemplate(prefix="Title: "), Sampling(max_new_tokens=8))
 
 
 @pytest.mark.parametrize("kwargs", VARIANTS, ids=str)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from prompt_bandits.llms.bank import SentenceBank
-from prompt_bandits.movie.tables import MovieTables
+from prompt_bandits.movie.tables import Keys, MovieTables
 from prompt_bandits.types import FloatArray, IntArray, Prompts, TextArray, text_array
 
 FORMAT = 1
@@ -101,6 +101,8 @@ class MovieFolder:
             else None,
             year=_ids(items, "year") if "year" in items.column_names else None,
             genres=text_array(items["genres"].to_pylist()) if "genres" in items.column_names else None,
+            user_key=_keys(users, "user_key"),
+            item_key=_keys(items, "item_key"),
         )
 
     @cached_property
@@ -171,10 +173,13 @@ def write_tables(folder: Path, tables: MovieTables, about: TextArray | None = No
     """Users (with what they like, in words, where known), films, prompts and interactions as Parquet files."""
     import pyarrow as pa
 
-    users = {"user_id": np.arange(tables.n_users), "embedding": _lists(tables.user_embedding)}
+    users: dict[str, Any] = {"user_id": np.arange(tables.n_users), "embedding": _lists(tables.user_embedding)}
     items: dict[str, Any] = {"query_id": np.arange(tables.n_items), "title": pa.array(tables.title, pa.string())}
     if about is not None:
         users["about"] = pa.array(about, pa.string())
+    for columns, name in ((users, "user_key"), (items, "item_key")):
+        if (keys := getattr(tables, name)) is not None:
+            columns[name] = keys if np.issubdtype(keys.dtype, np.integer) else pa.array(keys, pa.string())
     if tables.year is not None:
         items["year"] = tables.year
     if tables.genres is not None:
@@ -238,6 +243,14 @@ def file_hash(file: Path) -> str:
 
 def _ids(table: Any, name: str) -> IntArray:
     return np.asarray(table[name]).astype(np.int64)
+
+
+def _keys(table: Any, name: str) -> Keys | None:
+    """Integers or texts, as they were written."""
+    if name not in table.column_names:
+        return None
+    found = table[name].to_pylist()
+    return np.array(found, np.int64) if isinstance(found[0], int) else text_array(found)
 
 
 def _matrix(table: Any, name: str) -> FloatArray:

@@ -43,7 +43,7 @@ class MovieSource(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
-        """`template` and `sampling` that the language model is asked with, where they are not the defaults."""
+        """`template`, `sampling` and `post` of the language model's answers, where they are not the defaults."""
         ...
 
     def encoder(self, language_model: str) -> SentenceEncoder | None:
@@ -88,7 +88,7 @@ class FolderSource:
     @property
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
         manifest = self.folder.manifest
-        return {name: manifest[name] for name in ("template", "sampling") if name in manifest}
+        return {name: manifest[name] for name in ("template", "sampling", "post") if name in manifest}
 
     def encoder(self, language_model: str) -> SentenceEncoder | None:
         if not self.folder.has("encoder"):
