@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,15 @@ def test_what_the_openai_client_imports_is_in_its_extra() -> None:
     extra = re.search(r"^openai = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert extra is not None
     assert used == set(re.findall(r'"([\w-]+)', extra[1]))
+
+
+def test_no_import_of_sentence_transformers_is_deprecated() -> None:
+    used = {module for file in FILES for module, _ in imports(file) if module.startswith("sentence_transformers")}
+    assert len(used) > 1
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Importing from 'sentence_transformers")
+        for module in used:
+            importlib.import_module(module)
 
 
 def loaded(code: str) -> set[str]:

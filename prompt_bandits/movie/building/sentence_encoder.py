@@ -72,7 +72,7 @@ def train_sentence_encoder(
     import torch
     from datasets import Dataset
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-    from sentence_transformers.losses import MSELoss
+    from sentence_transformers.sentence_transformer.losses import MSELoss
 
     arguments = trainer_arguments(
         folder.parent / "training",
@@ -93,7 +93,7 @@ def train_sentence_encoder(
 def _untrained(texts: Sequence[str], settings: EncoderSettings, base: Path) -> Any:
     """A small DistilBERT whose first token stands for the text, and a projection."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Dense, Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
     from torch import nn
 
     from prompt_bandits.movie.building.wordpiece import small_distilbert, train_wordpiece
