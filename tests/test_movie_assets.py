@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -284,6 +286,39 @@ def test_the_command_says_what_does_not_fit(tmp_path, capsys) -> None:
     assert "expected no folder there, or --overwrite" in capsys.readouterr().err
     assert main(["build-movie-assets", "--llm", "hf:x", "--out", str(tmp_path / "new")]) == 2
     assert "--llm: expected --movielens beside it" in capsys.readouterr().err
+
+
+WORKING = """
+import pathlib, sys, time
+
+from prompt_bandits.movie.building.processes import in_processes
+
+def start(folder):
+    pathlib.Path(folder, "started").touch()
+
+def work(name):
+    print(name, flush=True)
+    time.sleep(40)
+
+if __name__ == "__main__":
+    in_processes(work, ["one", "two"], start, (sys.argv[1],), "")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_a_build_that_is_killed(how, tmp_path) -> None:
+    script = tmp_path / "working.py"
+    script.write_text(WORKING)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() in ("one\n", "two\n")
+    assert (tmp_path / "started").exists()
+    process.send_signal(how)
+    process.communicate(timeout=20)  # their output ends with the last of them
+    assert process.returncode == -how
 
 
 @pytest.mark.slow

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ import numpy as np
 from prompt_bandits.llms.bank import NO_PROMPT
 from prompt_bandits.llms.requests import Sampling, TextRequest, slot_key
 from prompt_bandits.llms.templates import PromptTemplate
-from prompt_bandits.progress import progress_bar
+from prompt_bandits.movie.building.processes import in_processes
 from prompt_bandits.types import IntArray, TextArray, text_array
 
 
@@ -47,31 +44,19 @@ def write_all(
     tasks: Sequence[WritingTask], language_model: Path, sampling: Sampling
 ) -> tuple[IntArray, IntArray, IntArray, TextArray]:
     """(N,) film, keyword, slot and sentence of all that is asked; processes of one thread each share the films."""
-    texts: list[str] = []
-    with (
-        ProcessPoolExecutor(
-            os.cpu_count(), get_context("spawn"), initializer=_start, initargs=(str(language_model), sampling)
-        ) as pool,
-        progress_bar(len(tasks), "write sentences") as bar,
-    ):
-        for written in pool.map(_write, tasks):
-            texts += written
-            bar.update(1)
+    written = in_processes(_write, tasks, _start, (str(language_model), sampling), "write sentences")
     columns = [task.columns() for task in tasks]
     film = np.repeat(np.arange(len(tasks)), [len(keyword) for keyword, _ in columns])
     keyword, slot = (np.concatenate([column[i] for column in columns]) for i in range(2))
-    return film, keyword, slot, text_array(texts)
+    return film, keyword, slot, text_array(text for texts in written for text in texts)
 
 
 _state: dict[str, Any] = {}  # of a worker
 
 
 def _start(language_model: str, sampling: Sampling) -> None:
-    import torch
-
     from prompt_bandits.llms.huggingface import HuggingFaceLM
 
-    torch.set_num_threads(1)
     _state["model"] = HuggingFaceLM(language_model, dtype="float32", device="cpu", progress=False)
     _state["sampling"] = sampling
 
