@@ -1,14 +1,16 @@
 """What the frozen LLM writes on average, E[φ(s)|q, a], fitted to sampled or logged outputs.
 
-Asking the LLM for every (query, prompt) pair is out of reach; a few outputs for each prompt are not. The model is a
-linear mixed model (Laird and Ware, 1982): φ = β·[1, q, e_a, q⊗e_a] + v_a + ε, in which every prompt has an effect
-v_a of its own, shrunken towards what its features tell by how much its outputs vary.
+Asking the LLM for every (query, prompt) pair is mostly out of reach; a few outputs for each prompt are not. The model
+is a linear mixed model (Laird and Ware, 1982): φ = β·[1, q, e_a, q⊗e_a] + v_a + ε, in which every prompt has an effect
+v_a of its own, shrunken towards what its features tell by how much its outputs vary. Where the same few queries come
+again and again, and the LLM costs nothing to ask, every pair has an effect of its own, too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +19,7 @@ from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.rounds import Rounds, named_generator
 from prompt_bandits.types import FloatArray, IntArray, Observation, Output
 
+from .pair_outputs import PairMeans, sample_pairs
 from .protocols import LoggedData, SamplesOutputs
 from .sampling import output_embedding, without_mask
 from .segments import in_memory
@@ -27,6 +30,7 @@ _KEPT_RESIDUALS = 4096
 _ROWS = 1 << 16
 _MOST_PRODUCTS, _MOST_FEATURES = 400, 256
 _MOST = 1 << 18  # outputs in all, unless that is less than one a prompt
+_OF_PAIR = 2  # outputs of a query with a prompt, where all pairs are asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +44,25 @@ class OutputModel:
     interaction: FloatArray  # (d_q, d_a, d_o) what they add together; empty where validation found nothing
     center: FloatArray  # (d_q,) of the queries
     prompts: FloatArray  # (|A|, d_a) embeddings of the prompts that it was fitted for
-    residuals: FloatArray  # (m, d_o) of held-out outputs
+    residuals: FloatArray  # (r, d_o) of held-out outputs
     r_squared: float  # on held-out outputs
+    known: FloatArray  # (m, d_q) queries of which every prompt's outputs were sampled; mostly none
+    deviation: FloatArray  # (m, |A|, d_o) by how much those differ from what the rest of the model says
     saved_as: ClassVar[str] = "output_model"
 
     def mean(self, obs: Observation, action: IntArray) -> FloatArray:
         """E[φ(s)|q_i, a_i], (n, d_o)."""
         self._check(obs)
-        query = _queries(obs) - self.center
-        mean = query @ self.shift + self.effect[action]
+        return self.predict(_queries(obs), action)
+
+    def predict(self, query: FloatArray, action: IntArray) -> FloatArray:
+        """The same for queries (n, d_q)."""
+        off = query - self.center
+        mean = off @ self.shift + self.effect[action]
         if self.interaction.any():
-            mean += np.einsum("nq,na,qao->no", query, self.prompts[action], self.interaction, optimize=True)
+            mean += np.einsum("nq,na,qao->no", off, self.prompts[action], self.interaction, optimize=True)
+        for k, rows in self._known_among(query):
+            mean[rows] += self.deviation[k, action[rows]]
         return np.asarray(mean)
 
     def project(self, obs: Observation, direction: FloatArray) -> FloatArray:
@@ -62,6 +74,8 @@ class OutputModel:
         if self.interaction.any():
             mixed = np.einsum("nq,no,qao->na", query, direction, self.interaction, optimize=True)
             out = out + mixed @ self.prompts.T
+        for k, rows in self._known_among(_queries(obs)):
+            out[rows] += direction[rows] @ self.deviation[k].T
         return np.asarray(out)
 
     def respond(self, obs: Observation, action: IntArray | None, rounds: Rounds) -> Output:
@@ -79,6 +93,27 @@ class OutputModel:
         """E[φ(s)|a] for an average query, (|A|, d_o)."""
         return self.effect
 
+    def with_pairs(self, pairs: PairMeans) -> OutputModel:
+        """The same, and what each of these pairs differs by."""
+        every = np.arange(len(self.effect))
+        predicted = [self.predict(np.broadcast_to(query, (len(every), len(query))), every) for query in pairs.query]
+        return replace(self, known=pairs.query, deviation=pairs.deviation(np.stack(predicted)))
+
+    @cached_property
+    def _number(self) -> dict[bytes, int]:
+        return {query.tobytes(): k for k, query in enumerate(self.known)}
+
+    def _known_among(self, query: FloatArray) -> Iterator[tuple[int, IntArray]]:
+        """The number of a known query, and the rows (of n) that ask it."""
+        if not self._number:
+            return
+        number = np.array([self._number.get(row.tobytes(), -1) for row in query])
+        order = np.argsort(number, kind="stable")
+        found, begin = np.unique(number[order], return_index=True)
+        for k, rows in zip(found, np.split(order, begin[1:]), strict=True):
+            if k >= 0:
+                yield int(k), rows
+
     def _check(self, obs: Observation) -> None:
         table = obs.prompts.embedding
         if table.shape != self.prompts.shape or not np.array_equal(table, self.prompts):
@@ -94,6 +129,9 @@ def fit_output_model(
     data: LoggedData, simulator: SamplesOutputs | None = None, *, n_outputs: int = 16, seed: int, memory_mb: int = 256
 ) -> OutputModel:
     """Fits the model to the logged outputs and, where the LLM may be asked, to fresh ones for logged queries.
+
+    Where queries recur, all of them are asked with every prompt, twice, if that is no more than 262,144 outputs and the
+    LLM is not a costly one: it says for most tasks of few queries how they and prompts interact better than features.
 
     Whether query and prompt interact is decided on held-out outputs; with more than 400 products of their features it
     is taken for granted that they do not.
@@ -119,14 +157,18 @@ def fit_output_model(
     train, judged = seen.take(~held_out), seen.take(held_out)
     prompts = rows.obs.prompts.embedding
     kinds = (False, True) if logged.query.shape[1] * prompts.shape[1] <= _MOST_PRODUCTS else (False,)
-    candidates = {kind: _MixedModel.fit(train, prompts, interact=kind) for kind in kinds}
-    error = {kind: float(np.square(judged.output - fit.predict(judged)).mean()) for kind, fit in candidates.items()}
+    pairs = None
+    if simulator is not None:
+        pairs = sample_pairs(rows, logged.query, simulator, n_outputs=_OF_PAIR, most=_MOST, seed=seed)
+    candidates = {kind: _fit(train, prompts, pairs, interact=kind) for kind in kinds}
+    residual = {kind: judged.output - model.predict(judged.query, judged.action) for kind, model in candidates.items()}
+    error = {kind: float(np.square(left).mean()) for kind, left in residual.items()}
     interact = min(error, key=lambda kind: error[kind])
-    residuals = (judged.output - candidates[interact].predict(judged))[:_KEPT_RESIDUALS]
-    residuals -= residuals.mean(axis=0)
+    left = residual[interact][:_KEPT_RESIDUALS]
     total = float(np.square(judged.output - train.output.mean(axis=0)).mean())
-    whole = _MixedModel.fit(seen, prompts, interact=interact)
-    return whole.model(residuals, 1 - error[interact] / total if total > 0 else 1.0)
+    r_squared = 1 - error[interact] / total if total > 0 else 1.0
+    whole = _fit(seen, prompts, pairs, interact=interact)
+    return replace(whole, residuals=left - left.mean(axis=0), r_squared=r_squared)
 
 
 def _queries(obs: Observation) -> FloatArray:
@@ -167,55 +209,50 @@ class _Outputs:
         return _Outputs(*(np.concatenate([getattr(self, f), getattr(other, f)]) for f in ("query", "action", "output")))
 
 
-@dataclass(frozen=True, eq=False)
-class _MixedModel:
-    center: FloatArray  # (d_q,)
-    fixed: FloatArray  # (1 + d_q + d_a (+ d_q·d_a), d_o)
-    effect: FloatArray  # (|A|, d_o) of each prompt, beside its features'
-    prompts: FloatArray  # (|A|, d_a); d_a = 0 where there are too many features to be of use
-    table: FloatArray  # all features
+def _fit(seen: _Outputs, prompts: FloatArray, pairs: PairMeans | None, *, interact: bool) -> OutputModel:
+    """Expectation maximisation: coefficients given the effects, then effects and both variances given those."""
+    from scipy.linalg import cho_factor, cho_solve
 
-    @classmethod
-    def fit(cls, seen: _Outputs, prompts: FloatArray, *, interact: bool) -> _MixedModel:
-        """Expectation maximisation: coefficients given the effects, then effects and both variances given those."""
-        from scipy.linalg import cho_factor, cho_solve
-
-        table = prompts
-        if prompts.shape[1] > _MOST_FEATURES:
-            prompts = prompts[:, :0]
-        center = seen.query.mean(axis=0)
-        design = _design(seen.query - center, prompts[seen.action], interact=interact)
-        gram = design.T @ design
-        gram[np.diag_indices_from(gram)] += 1e-7 * np.trace(gram) / len(gram)
-        solve = partial(cho_solve, cho_factor(gram))
-        count = np.bincount(seen.action, minlength=len(prompts))[:, None]
-        effect = np.zeros((len(prompts), seen.output.shape[1]))
-        fixed = solve(design.T @ seen.output)
-        noise = between = (seen.output - design @ fixed).var(axis=0) / 2 + _TINY
-        for _ in range(_SWEEPS):
-            fixed = solve(design.T @ (seen.output - effect[seen.action]))
-            rest = seen.output - design @ fixed
-            total = np.stack([np.bincount(seen.action, column, len(prompts)) for column in rest.T], axis=1)
-            precision = count + noise / between
-            effect, spread = total / precision, noise / precision
-            within = np.square(rest - effect[seen.action]).sum(axis=0) + (count * spread).sum(axis=0)
-            noise, between = within / len(rest) + _TINY, (np.square(effect) + spread).mean(axis=0) + _TINY
-        return cls(center, fixed, effect, prompts, table)
-
-    def predict(self, at: _Outputs) -> FloatArray:
-        interact = len(self.fixed) > 1 + len(self.center) + self.prompts.shape[1]
-        design = _design(at.query - self.center, self.prompts[at.action], interact=interact)
-        return np.asarray(design @ self.fixed + self.effect[at.action])
-
-    def model(self, residuals: FloatArray, r_squared: float) -> OutputModel:
-        d_q, d_a, d_o = len(self.center), self.prompts.shape[1], self.fixed.shape[1]
-        intercept, shift, slope, rest = np.split(self.fixed, [1, 1 + d_q, 1 + d_q + d_a])
-        together = rest.reshape(d_q, d_a, d_o) if len(rest) else np.zeros((d_q, 0, d_o))
-        effect = intercept + self.prompts @ slope + self.effect
-        return OutputModel(shift, effect, together, self.center, self.table, residuals, r_squared)
+    useful = prompts if prompts.shape[1] <= _MOST_FEATURES else prompts[:, :0]
+    center = seen.query.mean(axis=0)
+    design = _design(seen.query - center, useful[seen.action], interact=interact)
+    gram = design.T @ design
+    gram[np.diag_indices_from(gram)] += 1e-7 * np.trace(gram) / len(gram)
+    solve = partial(cho_solve, cho_factor(gram))
+    count = np.bincount(seen.action, minlength=len(prompts))[:, None]
+    effect = np.zeros((len(prompts), seen.output.shape[1]))
+    fixed = solve(design.T @ seen.output)
+    noise = between = (seen.output - design @ fixed).var(axis=0) / 2 + _TINY
+    for _ in range(_SWEEPS):
+        fixed = solve(design.T @ (seen.output - effect[seen.action]))
+        rest = seen.output - design @ fixed
+        total = np.stack([np.bincount(seen.action, column, len(prompts)) for column in rest.T], axis=1)
+        precision = count + noise / between
+        effect, spread = total / precision, noise / precision
+        within = np.square(rest - effect[seen.action]).sum(axis=0) + (count * spread).sum(axis=0)
+        noise, between = within / len(rest) + _TINY, (np.square(effect) + spread).mean(axis=0) + _TINY
+    return _model(fixed, effect, center, prompts, useful, pairs)
 
 
 _TINY = 1e-9
+
+
+def _model(
+    fixed: FloatArray,
+    effect: FloatArray,
+    center: FloatArray,
+    prompts: FloatArray,
+    useful: FloatArray,
+    pairs: PairMeans | None,
+) -> OutputModel:
+    """Coefficients by what they belong to."""
+    d_q, d_a, d_o = len(center), useful.shape[1], fixed.shape[1]
+    intercept, shift, slope, rest = np.split(fixed, [1, 1 + d_q, 1 + d_q + d_a])
+    together = rest.reshape(d_q, d_a, d_o) if len(rest) else np.zeros((d_q, 0, d_o))
+    by_prompt = intercept + useful @ slope + effect
+    nothing = np.zeros((0, d_q)), np.zeros((0, len(prompts), d_o))
+    model = OutputModel(shift, by_prompt, together, center, prompts, np.zeros((0, d_o)), 0.0, *nothing)
+    return model if pairs is None else model.with_pairs(pairs)
 
 
 def _design(query: FloatArray, prompt: FloatArray, *, interact: bool) -> FloatArray:

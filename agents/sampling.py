@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from prompt_bandits.protocols import CostlyLLM, FiniteLLM
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.types import FloatArray, IntArray, Observation
 
@@ -30,6 +31,14 @@ def require_sampler(simulator: object, who: str) -> SamplesOutputs:
         )
     sampler: SamplesOutputs = simulator
     return sampler
+
+
+def asks_costly_llm(simulator: SamplesOutputs, obs: Observation) -> bool:
+    """Whether outputs in these rounds take time or money."""
+    llm = getattr(simulator, "llm", None)
+    if not isinstance(llm, CostlyLLM) or not llm.costly:
+        return False
+    return not isinstance(llm, FiniteLLM) or llm.finite_outputs(obs) is None
 
 
 def output_embedding(

@@ -39,6 +39,7 @@ from agents.callbacks import PolicyValue
 from agents.learners import DSO, IPS, DirectMethod, SentenceDM
 from agents.reward_models import RewardTraining
 from agents.sentence_rewards import fit_sentence_reward
+from agents.sentence_value import SentenceValue
 from prompt_bandits.datasets.locking import FolderLocked
 from prompt_bandits.policies import Uniform
 from prompt_bandits.synthetic import SyntheticConfig
@@ -242,6 +243,13 @@ def test_artefacts_depend_on_what_they_are_made_of() -> None:
         for name in ("dr", "dr[q_hat=two_stage]", "dso", "dso[tau=2]", "dso_logged")
     }
     assert len(policies) == 5
+
+
+def test_methods_may_share_a_reward_model_by_way_of_sentences(tmp_path) -> None:
+    model = stages.reward_model_by_action(tmp_path, small(), "sentence")
+    assert isinstance(model, SentenceValue)
+    needs = recipes.policy_artefact(small(), parse_method("regression_greedy[q_hat=sentence]")).needs
+    assert needs["q_hat"].arguments == ("sentence",)
 
 
 def test_learners_in_sentence_space_see_the_rewards_for_regression() -> None:

@@ -12,6 +12,7 @@ import prompt_bandits
 from agents import sentence_rewards
 from agents.learners import SentenceDM, SentenceDR
 from agents.output_model import OutputModel, fit_output_model
+from agents.pair_outputs import PairMeans
 from agents.policies import NeuralPolicy
 from agents.reward_models import RewardTraining
 from agents.sentence_rewards import CorrectedReward, RidgeReward, fit_sentence_reward
@@ -84,6 +85,58 @@ def test_interaction_is_found_where_there_is_one() -> None:
     direction = np.random.default_rng(0).normal(size=(300, 5))
     projected = model.project(obs, direction)[np.arange(300), action]
     np.testing.assert_allclose(projected, (model.mean(obs, action) * direction).sum(axis=1), rtol=1e-6, atol=1e-8)
+
+
+def recurrent_queries(n: int, n_queries: int):
+    """Rounds of which every tenth or so asks the same, of users who are all different."""
+    data = collect(replace(WORLD, llm=Twists()), Uniform(), n)
+    which = np.arange(n) % n_queries
+    obs = replace(data.obs, query=data.obs.query[which])
+    rounds = Rounds(3, 0, n, "log/twists")
+    return replace(data, obs=obs, output=Twists().generate(obs, data.action, rounds))
+
+
+class Twists:
+    """A mean that no product of features tells: every (query, prompt) pair has its own."""
+
+    costly = False
+
+    def generate(self, obs, action, rounds):
+        own = np.sin(1e3 * (obs.query[:, :1] + obs.prompts.embedding[action]))
+        return Output((own + 0.5 * rounds.normal("output", own.shape[1])).astype(np.float32))
+
+
+def test_every_pair_of_recurrent_queries_has_an_effect_of_its_own() -> None:
+    """Means of two outputs have noise of variance 1/8, pairs vary by 1/2: shrunken by a fifth, the error is 1/10."""
+    data, simulator = recurrent_queries(1000, 20), replace(WORLD, llm=Twists())
+    model = fit_output_model(data, simulator, seed=0)
+    assert model.known.shape == (20, 5)
+    assert model.deviation.shape == (20, 60, 5)
+    obs, action = data.obs.take(slice(0, 500)), data.action[:500]
+    truth = np.sin(1e3 * (obs.query[:, :1] + obs.prompts.embedding[action]))
+    assert np.square(model.mean(obs, action) - truth).mean() == pytest.approx(0.1, abs=0.02)
+    assert model.r_squared == pytest.approx(1 - (0.1 + 0.25) / 0.75, abs=0.05)
+    direction = np.random.default_rng(0).normal(size=(500, 5))
+    projected = model.project(obs, direction)[np.arange(500), action]
+    np.testing.assert_allclose(projected, (model.mean(obs, action) * direction).sum(axis=1), rtol=1e-6, atol=1e-8)
+    another = replace(obs, query=obs.query + 1)
+    plain = replace(model, known=model.known[:0], deviation=model.deviation[:0])
+    np.testing.assert_array_equal(model.mean(another, action), plain.mean(another, action))
+
+
+def test_pairs_are_not_asked_for_where_that_costs_or_queries_hardly_recur(monkeypatch) -> None:
+    simulator = replace(WORLD, llm=Twists())
+    assert len(fit_output_model(recurrent_queries(1000, 600), simulator, seed=0).known) == 0
+    assert len(fit_output_model(recurrent_queries(1000, 20), seed=0).known) == 0
+    monkeypatch.setattr(Twists, "costly", True)
+    assert len(fit_output_model(recurrent_queries(1000, 20), simulator, seed=0).known) == 0
+
+
+def test_what_a_prediction_tells_already_is_no_effect_of_a_pair() -> None:
+    noise = np.random.default_rng(0).normal(size=(30, 40, 2))
+    pairs = PairMeans(np.arange(30), np.zeros((30, 1)), noise, np.ones(2))
+    assert np.abs(pairs.deviation(np.zeros_like(noise))).max() < 0.3
+    np.testing.assert_allclose(pairs.deviation(noise - 100), 100, rtol=1e-3)
 
 
 def test_the_output_model_stands_in_for_the_llm(log, tmp_path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields, replace
 from typing import Any
 
+from ..learners import SentenceDM
 from ..reward_models import RewardTraining
 from .artefacts import Artefact
 from .settings import Experiment
@@ -67,7 +68,7 @@ def q_hat_artefact(experiment: Experiment, kind: str = "published") -> Artefact:
     needs = {"data": data_artefact(experiment, for_regression=True)}
     if kind == "two_stage":
         needs["teacher"] = r_hat_artefact(experiment)
-    recipe = {"training": asdict(reward_training(experiment, kind))}
+    recipe = {"training": asdict(SentenceDM() if kind == "sentence" else reward_training(experiment, kind))}
     label = _labelled(kind, experiment, "data_seed")
     return Artefact(world_of(experiment), "q_hat", label, recipe, needs, (kind,))
 

@@ -16,17 +16,18 @@ from prompt_bandits.action_values import asks_llm
 from prompt_bandits.collecting import collect
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.policies import EpsilonGreedy, OracleScore, Softmax
-from prompt_bandits.protocols import ActionScore, Policy
+from prompt_bandits.protocols import ActionScore, FrozenLLM, Policy
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.simulator import PromptSimulator
 from prompt_bandits.types import Estimate, IntArray, Observation, Output, optimality
 
 from ..callbacks import PolicyValue
 from ..cloning import distil_reward_model
+from ..learners import SentenceDM
 from ..logging_policies import published_logging_policy
 from ..pair_models import OutputReward
-from ..protocols import Density
-from ..reward_models import ActionRewardModel, OutputRewardModel, fit_action_reward_model, fit_output_reward_model
+from ..protocols import Density, QFunction
+from ..reward_models import OutputRewardModel, fit_action_reward_model, fit_output_reward_model
 from ..sentence_rewards import fit_sentence_reward
 from . import recipes
 from .artefacts import Artefact, ensure
@@ -91,21 +92,23 @@ def logged_data(folder: Path, experiment: Experiment, for_regression: bool = Fal
     return data
 
 
-def reward_model_by_action(folder: Path, experiment: Experiment, kind: str = "published") -> ActionRewardModel:
-    """Stage 2: q̂(x, a) from logged rounds. Kinds: "published", "quick" (this library's defaults), "pessimistic", and
-    "two_stage", which is taught by a reward model by output in place of the log.
+def reward_model_by_action(folder: Path, experiment: Experiment, kind: str = "published") -> QFunction:
+    """Stage 2: q̂(x, a) from logged rounds. Kinds: "published", "quick" (this library's defaults), "pessimistic",
+    "two_stage", which is taught by a reward model by output in place of the log, and "sentence", that of SentenceDM.
     """
     training, seed = recipes.reward_training(experiment, kind), experiment.log_seed
 
     def fit(draft: Path, data: BanditDataset, teacher: OutputRewardModel | None = None) -> None:
-        if teacher is None:
+        llm = FrozenLLMOnly(experiment.environment.build())
+        if kind == "sentence":
+            model: QFunction = SentenceDM().fit_value(data, llm, seed=seed)
+        elif teacher is None:
             model = fit_action_reward_model(data, training, seed=seed)
         else:
-            llm = FrozenLLMOnly(experiment.environment.build())
             model = distil_reward_model(teacher, data, llm, training, seed=seed)
         saving.save(model, draft / _SAVED)
 
-    model: ActionRewardModel = _made(folder, experiment, recipes.q_hat_artefact(experiment, kind), fit)
+    model: QFunction = _made(folder, experiment, recipes.q_hat_artefact(experiment, kind), fit)
     return model
 
 
@@ -252,6 +255,11 @@ class FrozenLLMOnly:
     """All of a simulator that an offline learner may use: it can sample the LLM, and no more."""
 
     simulator: PromptSimulator
+
+    @property
+    def llm(self) -> FrozenLLM:
+        """It tells what it costs."""
+        return self.simulator.llm
 
     def respond(self, obs: Observation, action: IntArray | None, rounds: Rounds) -> Output:
         return self.simulator.respond(obs, action, rounds)

@@ -15,7 +15,7 @@ from .plain_values import parse_fields, written
 if TYPE_CHECKING:
     from .settings import Experiment
 
-Q_HATS = ("published", "quick", "pessimistic", "two_stage")
+Q_HATS = ("published", "quick", "pessimistic", "two_stage", "sentence")
 """Kinds of reward model by action that a method may share; see `stages.reward_model_by_action`."""
 _ENDING_KERNELS = ("uniform", "epanechnikov")  # 0 beyond their bandwidth, so three times as wide, as published
 
@@ -96,7 +96,8 @@ class Variant:
 
 def parse_method(text: str) -> Variant:
     """A method by name, with fields of its learner in brackets: `dso[kernel=uniform,density_by=monte_carlo]`. Where a
-    reward model by action is shared, `q_hat=` says which: published, quick, pessimistic or two_stage.
+    reward model by action is shared, `q_hat=` says which: published, quick, pessimistic, two_stage or
+    sentence.
 
     Raises:
         ValueError: an unknown method or field, or a value of another type.

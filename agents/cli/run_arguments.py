@@ -66,7 +66,7 @@ class RunArgs:
     """for every method with a kernel that does not name its own"""
     density_by: Literal["function", "monte_carlo", "nearest"] | None = None
     """for every method with a density that does not name its own"""
-    q_hat: Literal["published", "quick", "pessimistic", "two_stage"] | None = None
+    q_hat: Literal["published", "quick", "pessimistic", "two_stage", "sentence"] | None = None
     """the reward model by action, for every method with one that does not name its own"""
     predictor_steps: int | None = None
     """of reward models by action and of densities, where they are as published"""
