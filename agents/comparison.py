@@ -68,26 +68,28 @@ class Comparison:
 
 
 def compare(
-    policies: Mapping[str, Policy], judge: Judge, *, n: int = 10_000, seed: int = 0, baseline: str | None = None
+    policies: Mapping[str, Policy], judge: Judge, *, n: int | None = None, seed: int = 0, baseline: str | None = None
 ) -> Comparison:
     """The true value of each policy, of the uniform and of the optimal one.
 
     Args:
         policies: by name; "uniform" and "optimal" are taken.
         judge: a simulator.
-        n: contexts, the same for all.
+        n: contexts, the same for all; 10,000 unless told. To be told where an LLM that is costly to ask has to be
+            asked for the optimal policy's value.
         seed: of the contexts.
         baseline: the name of the policy that gains are counted from.
 
     Raises:
-        ValueError: a baseline that is no policy's name, a name that is taken, or an environment where all policies have
-            the same value.
+        ValueError: a baseline that is no policy's name, a name that is taken, an environment where all policies have
+            the same value, or a costly LLM and no `n`.
     """
     if baseline is not None and baseline not in policies:
         raise ValueError(f"baseline: expected one of {', '.join(policies)}, got {baseline!r}")
     if taken := {"uniform", "optimal"} & set(policies):
         raise ValueError(f"policies: {', '.join(sorted(taken))} is compared anyway; expected other names")
-    uniform, optimal = judge.uniform_value(n, seed), judge.optimal_value(n, seed)
+    optimal = judge.optimal_value(n, seed)  # says what it costs, or refuses to, before anything is asked
+    uniform = judge.uniform_value(n, seed)
     optimality(uniform.value, uniform.value, optimal.value)  # undefined? Say so before the long part
     terms = {name: judge.value_terms(policy, n, seed) for name, policy in policies.items()}
     rows = [ComparisonRow("uniform", uniform, 0.0, None)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from agents.comparison import compare
@@ -42,3 +44,31 @@ def test_what_cannot_be_compared_is_named(simulator, policies) -> None:
         compare({"uniform": Uniform()}, simulator)
     with pytest.raises(ValueError, match="optimality: undefined"):
         compare({"even": Uniform()}, SyntheticConfig(n_actions=1).build(), n=50)
+
+
+def test_a_costly_llm_is_not_asked_before_the_cost_is_told() -> None:
+    simulator = SyntheticConfig(n_actions=4).build()
+    llm = Costly(simulator.llm)
+    costly = replace(simulator, llm=llm)
+    with pytest.raises(
+        ValueError, match=r"n: expected a number of contexts.* 100 contexts are up to 2,000 generations"
+    ):
+        compare({"even": Uniform()}, costly)
+    assert llm.asked == 0
+    with pytest.warns(UserWarning, match="every prompt in 30 contexts, up to 600 generations"):
+        comparison = compare({"even": Uniform()}, costly, n=30)
+    assert {row.value.n for row in comparison.rows} == {30}
+    assert llm.asked == 30 * 4 * 4 + 30 * 4 + 2 * 30  # every prompt, the best again; a policy asks once a context
+
+
+class Costly:
+    """An LLM whose outputs are not known beforehand and take time."""
+
+    costly = True
+
+    def __init__(self, llm) -> None:
+        self.llm, self.asked = llm, 0
+
+    def generate(self, obs, action, rounds):
+        self.asked += len(obs)
+        return self.llm.generate(obs, action, rounds)
