@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from prompt_bandits.movie.folder import MovieFolder, WrittenSentences, seal, write_sentences, write_tables
+from prompt_bandits.movie.folder import MovieFolder, WrittenSentences, seal, write_sentences
 from prompt_bandits.movie.rewards.head import RewardHead
+from prompt_bandits.movie.table_files import write_tables
 from prompt_bandits.movie.tables import MovieTables
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import Prompts, text_array

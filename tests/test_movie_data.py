@@ -11,7 +11,8 @@ import pytest
 
 from prompt_bandits.movie.contexts import MovieContexts, split_users
 from prompt_bandits.movie.custom import tables_from
-from prompt_bandits.movie.folder import seal, write_tables
+from prompt_bandits.movie.folder import seal
+from prompt_bandits.movie.table_files import write_tables
 from prompt_bandits.movie.tables import MovieTables, subset_prompts
 from prompt_bandits.protocols import ContextQuerySource
 from prompt_bandits.rounds import Rounds, named_generator

@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from prompt_bandits.datasets.files import digest as file_hash
 from prompt_bandits.datasets.locking import FolderLock
 from prompt_bandits.movie.config import MovieConfig
-from prompt_bandits.movie.folder import SHIPPED, file_hash
+from prompt_bandits.movie.folder import SHIPPED
 
 from .artefacts import sweep_drafts, versions
 from .config import BenchmarkConfig

@@ -11,6 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from prompt_bandits.datasets.files import digest
+
 _CONTENT = (".safetensors", ".json", ".jinja", ".txt", ".model", ".py")  # what decides an answer, of a model's files
 _CONTEXT = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "n_ctx", "seq_length")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -158,11 +160,7 @@ def folder_hash(folder: Path) -> str:
 def _content_hash(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
     whole = sha256()
     for name, size, _ in stamps:
-        digest = sha256()
-        with (folder / name).open("rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
-        whole.update(f"{name}\n{size}\n{digest.hexdigest()}\n".encode())
+        whole.update(f"{name}\n{size}\n{digest(folder / name)}\n".encode())
     return whole.hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,13 +17,14 @@ from prompt_bandits.movie.building.recipe import Recipe
 from prompt_bandits.movie.building.sentence_encoder import texts_with_meaning, train_sentence_encoder
 from prompt_bandits.movie.building.users import Readings, draw_tastes, read_and_judge
 from prompt_bandits.movie.building.writing import WritingTask, write_all
-from prompt_bandits.movie.folder import MovieFolder, WrittenSentences, open_folder, seal, write_sentences, write_tables
+from prompt_bandits.movie.folder import MovieFolder, WrittenSentences, open_folder, seal, write_sentences
+from prompt_bandits.movie.stages import Say, make_stage, replace_folder
+from prompt_bandits.movie.table_files import write_tables
 from prompt_bandits.movie.tables import MovieTables
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import FloatArray, IntArray, Prompts, TextArray, text_array
 
 _BARE_SHARE = 0.06  # of the corpus: sentences without a keyword
-Say = Callable[[str], None]
 
 
 class Build:
@@ -57,17 +57,7 @@ class Build:
         return open_folder(self.out)
 
     def _stage(self, name: str, make: Callable[[Path], None]) -> None:
-        """Makes a folder of the draft, whole or not at all."""
-        made = self.draft / name
-        if made.exists():
-            self.say(f"{name}: done before")
-            return
-        self.say(f"{name} …")
-        part = self.work / f"{made.name}.part"
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        make(part)
-        os.replace(part, made)
+        make_stage(name, self.draft, self.work, make, self.say)
 
     def described(self) -> list[Described]:
         """The corpus that the models learn from."""
@@ -200,13 +190,3 @@ def tastes_in_words(taste: FloatArray) -> TextArray:
         f"seeks {', '.join(ASPECTS[i] for i in row[:-4:-1])}; avoids {', '.join(ASPECTS[i] for i in row[:2])}"
         for row in order
     )
-
-
-def replace_folder(new: Path, out: Path) -> None:
-    """Puts a finished folder in its place; an old one there goes last."""
-    old = out.parent / f".{out.name}.old"
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        os.replace(out, old)
-    os.replace(new, out)
-    shutil.rmtree(old, ignore_errors=True)

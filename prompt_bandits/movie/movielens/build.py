@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -13,11 +12,13 @@ from typing import Any
 from prompt_bandits.llms.cache import SentenceCache
 from prompt_bandits.llms.naming import shown, text_model
 from prompt_bandits.llms.requests import TextModel
-from prompt_bandits.movie.folder import MovieFolder, WrittenSentences, open_folder, seal, write_sentences, write_tables
+from prompt_bandits.movie.folder import MovieFolder, WrittenSentences, open_folder, seal, write_sentences
 from prompt_bandits.movie.movielens.catalogue import MovieLensCatalogue, movielens_catalogue
 from prompt_bandits.movie.movielens.features import STATES, encode_catalogue, features, fit_users
 from prompt_bandits.movie.movielens.settings import MovieLensSettings, content_hash
 from prompt_bandits.movie.movielens.writing import Written, write_catalogue
+from prompt_bandits.movie.stages import Say, make_stage, replace_folder
+from prompt_bandits.movie.table_files import write_tables
 from prompt_bandits.movie.tables import MovieTables
 from prompt_bandits.types import Prompts
 
@@ -34,7 +35,7 @@ def build_from_movielens(
     settings: MovieLensSettings | None = None,
     cache: str | Path | None = None,
     overwrite: bool = False,
-    say: Callable[[str], None] = print,
+    say: Say = print,
 ) -> MovieFolder:
     """An asset folder from MovieLens: ratings filtered, films described by a language model, users fitted to who liked
     which film as it is described, and features of users, titles, keywords and sentences.
@@ -89,7 +90,7 @@ class _Build:
         settings: MovieLensSettings,
         models: dict[str, Any],
         encoder_options: dict[str, Any],
-        say: Callable[[str], None],
+        say: Say,
     ) -> None:
         self.out, self.catalogue, self.written, self.settings, self.say = out, catalogue, written, settings, say
         self.models, self.encoder_options = models, encoder_options
@@ -101,21 +102,12 @@ class _Build:
         self._stage("reward", self._reward)
         self._stage("encoders", self._encoders)
         self._stage("assets", self._assets)
-        _replace(self.work / "assets", self.out)
+        replace_folder(self.work / "assets", self.out)
         shutil.rmtree(self.work)
         return open_folder(self.out)
 
     def _stage(self, name: str, make: Callable[[Path], None]) -> None:
-        """Makes a folder, whole or not at all."""
-        made, part = self.work / name, self.work / f"{name}.part"
-        if made.exists():
-            self.say(f"{name}: done before")
-            return
-        self.say(f"{name} …")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        make(part)
-        os.replace(part, made)
+        make_stage(name, self.work, self.work, make, self.say)
 
     def _reward(self, folder: Path) -> None:
         from prompt_bandits.movie.rewards.cf_folder import save_collaborative_filtering
@@ -170,13 +162,3 @@ class _Build:
         settings = self.settings
         parts = {name: asdict(getattr(settings, name)) for name in ("template", "sampling", "post")}
         return {"movielens": settings.to_json(), "models": self.models, "recipe_hash": self.hash, **parts}
-
-
-def _replace(new: Path, out: Path) -> None:
-    """Puts a finished folder in its place; an old one there goes last."""
-    old = out.parent / f".{out.name}.old"
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        os.replace(out, old)
-    os.replace(new, out)
-    shutil.rmtree(old, ignore_errors=True)
