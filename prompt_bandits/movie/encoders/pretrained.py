@@ -15,8 +15,6 @@ from prompt_bandits.movie.encoders.pca import Reduction
 from prompt_bandits.movie.encoders.text_encoder import TextEncoder, is_saved_encoder, saved_kind
 from prompt_bandits.types import FloatArray, TextArray, text_array
 
-__all__ = ["HiddenStates", "LLMStateEncoder", "SentenceTransformerEncoder", "load_encoder"]
-
 
 class LLMStateEncoder(TextEncoder):
     """Mean-pooled last hidden states of a language model, padding not counted, and their principal components.

@@ -5,18 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from prompt_bandits.movie.rewards.head import RewardHead
-from prompt_bandits.movie.rewards.sentence_table import TableFeatures
 from prompt_bandits.protocols import SentenceEncoder
 from prompt_bandits.types import FiniteOutputs, FloatArray, IntArray, Observation, Output, TextArray
-
-__all__ = [
-    "CollaborativeFilteringReward",
-    "PromptCosineReward",
-    "RewardHead",
-    "SentenceCosineReward",
-    "SentenceReward",
-    "TableFeatures",
-]
 
 SCALE = 10.0
 COSINE_SCALE = 100.0
