@@ -12,7 +12,7 @@ import numpy as np
 from prompt_bandits.acting import check_action_dist, prob
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.protocols import Policy
-from prompt_bandits.types import FloatArray, IntArray
+from prompt_bandits.types import BoolArray, FloatArray, IntArray
 
 from ..protocols import LoggedData
 from .models import Q_HAT, Models, ModelSpec
@@ -85,6 +85,11 @@ class Chunk:
         """π_l(a_i|x_i) of every logging policy that the data carry, (k, L)."""
         policies = self.rows.require_logging_policies()
         return np.stack([prob(policy, self.rows.obs, self.rows.action) for policy in policies], axis=1)
+
+    def any_logger(self) -> BoolArray:
+        """(k, |A|), whether any of the logging policies that the data carry might take the action."""
+        policies, obs = self.rows.require_logging_policies(), self.rows.obs
+        return np.asarray(np.logical_or.reduce([policy.action_dist(obs) > 0 for policy in policies]))
 
     def q_scores(self, spec: ModelSpec = Q_HAT) -> FloatArray:
         """q̂(x_i, a), (k, |A|), of a model by action; of a cross-fitted one by those that have not seen the round."""

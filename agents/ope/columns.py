@@ -1,8 +1,7 @@
-"""What estimators look at: one number a round, each computed once, in one pass over the rounds."""
+"""One pass over the rounds that computes every column that is asked for."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,13 +12,28 @@ from prompt_bandits.protocols import Policy
 from prompt_bandits.types import FloatArray, IntArray
 
 from ..protocols import LoggedData
+from .basic_columns import (
+    KnownPropensity,
+    Logger,
+    MostLikely,
+    PolicyProb,
+    Propensity,
+    QLogged,
+    QPolicy,
+    Reward,
+    UnsupportedMass,
+    Weight,
+)
 from .chunk import Chunk, chunks_of
-from .models import Q_HAT, Models, ModelSpec
+from .column import Column
+from .models import Models
 
 __all__ = [
     "Chunk",
     "Column",
     "Columns",
+    "KnownPropensity",
+    "Logger",
     "MostLikely",
     "PolicyProb",
     "Propensity",
@@ -30,112 +44,6 @@ __all__ = [
     "Weight",
     "columns_of",
 ]
-
-
-class Column(ABC):
-    """A number for every round. A frozen dataclass: equal columns are computed once."""
-
-    needs: tuple[ModelSpec, ...] = ()  # models
-
-    def refusal(self, data: LoggedData, models: Models) -> str | None:
-        """Why it cannot be computed for these rounds; None where it can."""
-        return None
-
-    @abstractmethod
-    def of(self, chunk: Chunk) -> FloatArray:
-        """(k,) of the chunk's rounds."""
-
-
-@dataclass(frozen=True)
-class Reward(Column):
-    """r_i."""
-
-    def of(self, chunk: Chunk) -> FloatArray:
-        reward = chunk.rows.reward
-        if not np.isfinite(reward).all():
-            row = int(np.argmin(np.isfinite(reward)))
-            raise ValueError(f"reward: expected finite numbers, got {reward[row]} in round {chunk.first + row}")
-        return reward
-
-
-@dataclass(frozen=True)
-class Propensity(Column):
-    """π0(a_i|x_i), logged or estimated."""
-
-    def refusal(self, data: LoggedData, models: Models) -> str | None:
-        return None if models.propensity is not None else _missing(data, "propensity")
-
-    def of(self, chunk: Chunk) -> FloatArray:
-        return chunk.propensity
-
-
-@dataclass(frozen=True)
-class PolicyProb(Column):
-    """π(a_i|x_i)."""
-
-    def of(self, chunk: Chunk) -> FloatArray:
-        return np.minimum(chunk.at_logged(chunk.action_dist), 1)
-
-
-@dataclass(frozen=True)
-class MostLikely(Column):
-    """max_a π(a|x_i): 1 in every round of a deterministic policy."""
-
-    def of(self, chunk: Chunk) -> FloatArray:
-        return np.asarray(np.minimum(chunk.action_dist.max(axis=1), 1))
-
-
-@dataclass(frozen=True)
-class Weight(Column):
-    """w_i = π(a_i|x_i) / π0(a_i|x_i)."""
-
-    def refusal(self, data: LoggedData, models: Models) -> str | None:
-        return Propensity().refusal(data, models)
-
-    def of(self, chunk: Chunk) -> FloatArray:
-        return PolicyProb().of(chunk) / chunk.propensity
-
-
-@dataclass(frozen=True)
-class QLogged(Column):
-    """q̂(x_i, a_i) of a reward model by action."""
-
-    model: ModelSpec = Q_HAT
-
-    @property
-    def needs(self) -> tuple[ModelSpec, ...]:  # type: ignore[override]
-        return (self.model,)
-
-    def of(self, chunk: Chunk) -> FloatArray:
-        return chunk.at_logged(chunk.q_scores(self.model))
-
-
-@dataclass(frozen=True)
-class QPolicy(Column):
-    """Σ_a π(a|x_i)·q̂(x_i, a)."""
-
-    model: ModelSpec = Q_HAT
-
-    @property
-    def needs(self) -> tuple[ModelSpec, ...]:  # type: ignore[override]
-        return (self.model,)
-
-    def of(self, chunk: Chunk) -> FloatArray:
-        terms = np.einsum("ka,ka->k", chunk.action_dist, chunk.q_scores(self.model), dtype=np.float64)
-        return np.asarray(terms)
-
-
-@dataclass(frozen=True)
-class UnsupportedMass(Column):
-    """Σ_a π(a|x_i)·1[π0(a|x_i) = 0]: how often the policy would do what the logging policy never does."""
-
-    def refusal(self, data: LoggedData, models: Models) -> str | None:
-        if models.propensity is not None or data.policies:
-            return None
-        return "logging_policy: the data carry none, which would tell what it never does"
-
-    def of(self, chunk: Chunk) -> FloatArray:
-        return np.asarray(np.where(chunk.logging_dist > 0, 0.0, chunk.action_dist).sum(axis=1, dtype=np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,12 +106,3 @@ def _checked(column: Column, chunk: Chunk) -> FloatArray:
         row = int(np.argmin(np.isfinite(values)))
         raise ValueError(f"{column}: expected finite numbers, got {values[row]} in round {chunk.first + row}")
     return values
-
-
-def _missing(data: LoggedData, column: str) -> str | None:
-    """Why a column of the data cannot be had; None where it can."""
-    try:
-        data.require_columns(column)
-    except ValueError as error:
-        return str(error)
-    return None

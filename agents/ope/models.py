@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
+
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.protocols import Policy
+from prompt_bandits.types import FloatArray, IntArray
 
-from ..all_rounds import all_rounds
 from ..protocols import Density, LoggedData, QFunction, SamplesOutputs
 from .refusing import Refused
 
 if TYPE_CHECKING:
     from ..pair_models import OutputReward
-    from ..propensity import PropensityModel
+    from ..propensity import PropensityModel, PropensityTraining
     from ..reward_training import RewardTraining
 
 
@@ -73,6 +75,7 @@ class Fitter:
         seed: of folds, weights and minibatches.
         memory_mb: what rounds may take in memory.
         training: of reward models; their defaults with None.
+        propensity_training: of propensities; likewise.
     """
 
     def __init__(
@@ -85,9 +88,11 @@ class Fitter:
         seed: int = 0,
         memory_mb: int = 256,
         training: RewardTraining | None = None,
+        propensity_training: PropensityTraining | None = None,
     ) -> None:
         self.data, self.policy, self.models = data, policy, models
-        self.folds, self.seed, self.memory_mb, self.training = folds, seed, memory_mb, training
+        self.folds, self.seed, self.memory_mb = folds, seed, memory_mb
+        self.training, self.propensity_training = training, propensity_training
 
     def get(self, spec: ModelSpec) -> Any:
         """The model, fitted if need be. Raises a ValueError where it cannot be."""
@@ -101,12 +106,9 @@ class Fitter:
 
         Cross-fitted models know by a round's key who has not seen it, so the others can be asked about all the same.
         """
-        if isinstance(self.data, BanditDataset):
-            return self.data
-        fit = max(1, (self.memory_mb << 20) // self.data.row_bytes(self.data.learnable_columns()))
-        if fit >= len(self.data):
-            return all_rounds(self.data, self.memory_mb, "fitting models")
-        return next(self.data.batches(fit, seed=self.seed, columns=self.data.learnable_columns()))
+        from ..segments import in_memory
+
+        return in_memory(self.data, self.memory_mb, self.seed)
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,29 @@ class EstimatedPropensities:
     def fit(self, fitter: Fitter) -> PropensityModel:
         from ..propensity import fit_propensity_model
 
-        return fit_propensity_model(fitter.rounds(), folds=fitter.folds, seed=fitter.seed)
+        return fit_propensity_model(fitter.rounds(), fitter.propensity_training, folds=fitter.folds, seed=fitter.seed)
 
 
-Q_HAT, R_HAT = QHat(), RHat()
+@dataclass(frozen=True)
+class LoggerShares:
+    """n_l/n, the share of the rounds that each logging policy of the data logged: (L,)."""
+
+    name: ClassVar[str] = "logger_shares"
+    of_policy: ClassVar[bool] = False
+
+    def fit(self, fitter: Fitter) -> FloatArray:
+        data = fitter.data
+        count = np.zeros(max(1, len(data.policies)))
+        for ids in _logger_numbers(data):
+            count += np.bincount(ids, minlength=len(count))
+        return np.asarray(count / count.sum())
+
+
+def _logger_numbers(data: LoggedData) -> Iterator[IntArray]:
+    if isinstance(data, BanditDataset):
+        yield np.zeros(len(data), np.int64) if data.policy_id is None else data.policy_id
+    else:
+        yield from (columns["policy_id"] for columns in data.columns_in_batches(("policy_id",)))
+
+
+Q_HAT, R_HAT, LOGGER_SHARES = QHat(), RHat(), LoggerShares()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from prompt_bandits.types import Estimate, FloatArray
 
@@ -14,6 +17,7 @@ from .refusing import Refused
 
 if TYPE_CHECKING:
     from .intervals import Interval
+    from .paired import Difference
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +35,7 @@ class Result:
 
     @property
     def believable(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether nothing grave speaks against it."""
         return self.diagnostics is not None and not self.diagnostics.grave()
 
     def terms(self) -> FloatArray:
@@ -50,18 +54,17 @@ class Result:
 
     def __str__(self) -> str:
         if self.value is None or self.interval is None:
-            return f"{self.name}: refused, {self.refused}"
+            return f"{self.name}: refused: {self.refused}"
         return f"{self.name}: {self.value:.4f} [{self.interval.low:.4f}, {self.interval.high:.4f}]"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, without the round values."""
-        from dataclasses import asdict
-
         return {
             "name": self.name,
             "value": self.value,
             "se": self.se,
             "interval": None if self.interval is None else asdict(self.interval),
+            "believable": self.believable,
             "diagnostics": None if self.diagnostics is None else asdict(self.diagnostics),
             "warnings": list(self.warnings),
             "refused": self.refused,
@@ -70,7 +73,7 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation(Mapping[str, Result]):
-    """A policy's value by every estimator; a table when printed, the results by name."""
+    """A policy's value by every estimator: a table when printed, a plot, the results by name."""
 
     policy: str
     results: tuple[Result, ...]
@@ -79,11 +82,6 @@ class Evaluation(Mapping[str, Result]):
     level: float
     method: str  # of the intervals
     seed: int
-
-    @property
-    def logged(self) -> Estimate:
-        """The mean reward of the logged rounds: the value of the logging policy."""
-        return Estimate.from_terms(self.reward)
 
     def __getitem__(self, name: str) -> Result:
         for one in self.results:
@@ -96,3 +94,80 @@ class Evaluation(Mapping[str, Result]):
 
     def __len__(self) -> int:
         return len(self.results)
+
+    @property
+    def logged(self) -> Estimate:
+        """The mean reward of the logged rounds: the value of the logging policy."""
+        return Estimate.from_terms(self.reward)
+
+    @cached_property
+    def logged_interval(self) -> Interval:
+        """Of that."""
+        from .intervals import interval
+
+        return interval(self.reward, _without_bounds(self.method), self.level, seed=self.seed)
+
+    @cached_property
+    def improvement(self) -> Mapping[str, Difference]:
+        """What the policy gains over the logging policy, in pairs over the same rounds, by each estimator that says
+        something.
+        """
+        return {one.name: self._paired(one.terms(), self.reward) for one in self.results if one.refused is None}
+
+    def difference(self, other: Evaluation) -> Mapping[str, Difference]:
+        """What the policy gains over another one, in pairs over the same rounds, by each estimator that says something
+        of both.
+
+        Raises:
+            ValueError: an evaluation over other rounds.
+        """
+        if not np.array_equal(self.reward, other.reward):
+            raise ValueError(
+                f"other: expected an evaluation over the same {len(self.reward)} rounds in the same order, got other "
+                f"rewards, {len(other.reward)} of them"
+            )
+        said = {one.name: one.terms() for one in other.results if one.refused is None}
+        return {
+            one.name: self._paired(one.terms(), said[one.name])
+            for one in self.results
+            if one.refused is None and one.name in said
+        }
+
+    def _paired(self, new: FloatArray, old: FloatArray) -> Difference:
+        from .paired import difference
+
+        return difference(new, old, _without_bounds(self.method), self.level, seed=self.seed)
+
+    def __str__(self) -> str:
+        from .tables import evaluation_table
+
+        return evaluation_table(self)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Values with their intervals beside the mean logged reward, on `ax` or new axes; returns the axes. Hollow:
+        not to be believed.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        from .plots import plot_evaluation
+
+        return plot_evaluation(self, ax)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as of JSON."""
+        return {
+            "policy": self.policy,
+            "n": len(self.reward),
+            "logged": {**asdict(self.logged), "interval": asdict(self.logged_interval)},
+            "level": self.level,
+            "results": [one.to_dict() for one in self.results],
+            "improvement": {name: asdict(found) for name, found in self.improvement.items()},
+        }
+
+
+def _without_bounds(method: str) -> str:
+    """The method, or Student's t for one that holds for bounded or binary values only."""
+    from .intervals import METHODS
+
+    return "student_t" if METHODS[method].needs_bounds or method == "clopper_pearson" else method

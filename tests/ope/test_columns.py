@@ -114,7 +114,7 @@ def test_no_reward_is_nan_and_no_propensity_zero() -> None:
     nan, zero = three_rounds(), three_rounds()
     nan.reward[1], zero.propensity[1] = np.nan, 0  # behind the dataset's back
     for data, column in ((nan, Reward()), (zero, Weight())):
-        with pytest.raises(ValueError, match="row 1|round 1"):
+        with pytest.raises(ValueError, match=r"(row|round) 1"):
             columns_of(data, POLICY, [column])
 
 

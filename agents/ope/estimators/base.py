@@ -45,10 +45,19 @@ class Weighs(Estimator, Protocol):
 
 @runtime_checkable
 class BoundsRoundValues(Estimator, Protocol):
-    """An estimator whose round values have bounds, given those of the reward."""
+    """An estimator whose round values have bounds, given those of the reward and of the importance weights."""
 
-    def bounds(self, c: Mapping[str, FloatArray], reward_range: tuple[float, float]) -> tuple[float, float]:
-        """(low, high) of every round value that there could have been."""
+    def bounds(self, reward_range: tuple[float, float], largest_weight: float | None) -> tuple[float, float] | None:
+        """(low, high) of every round value that there could have been; None where nothing is known of them."""
+        ...
+
+
+@runtime_checkable
+class Doubts(Estimator, Protocol):
+    """An estimator that sees in its columns when it should not be believed."""
+
+    def doubts(self, c: Mapping[str, FloatArray]) -> tuple[str, ...]:
+        """Why not, in plain words; none where all is well."""
         ...
 
 
