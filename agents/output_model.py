@@ -65,6 +65,18 @@ class OutputModel:
             mean[rows] += self.deviation[k, action[rows]]
         return np.asarray(mean)
 
+    def average(self, obs: Observation, action_dist: FloatArray) -> FloatArray:
+        """E[φ(s)|q_i] of what a policy would have the LLM write, (n, d_o), given its probabilities (n, |A|)."""
+        self._check(obs)
+        query = _queries(obs)
+        out = (query - self.center) @ self.shift + action_dist @ self.effect
+        if self.interaction.any():
+            mixed = action_dist @ self.prompts
+            out += np.einsum("nq,na,qao->no", query - self.center, mixed, self.interaction, optimize=True)
+        for k, rows in self._known_among(query):
+            out[rows] += action_dist[rows] @ self.deviation[k]
+        return np.asarray(out)
+
     def project(self, obs: Observation, direction: FloatArray) -> FloatArray:
         """E[φ(s)|q_i, a]·direction_i for every prompt, (n, |A|), given directions (n, d_o)."""
         self._check(obs)

@@ -85,6 +85,16 @@ def test_interaction_is_found_where_there_is_one() -> None:
     direction = np.random.default_rng(0).normal(size=(300, 5))
     projected = model.project(obs, direction)[np.arange(300), action]
     np.testing.assert_allclose(projected, (model.mean(obs, action) * direction).sum(axis=1), rtol=1e-6, atol=1e-8)
+    check_average(model, obs, action)
+
+
+def check_average(model, obs, action) -> None:
+    """A policy that takes two prompts, the first a third of the time."""
+    other, rows = (action + 1) % obs.n_actions, np.arange(len(action))
+    dist = np.zeros((len(action), obs.n_actions))
+    dist[rows, action], dist[rows, other] = 1 / 3, 2 / 3
+    expected = model.mean(obs, action) / 3 + 2 * model.mean(obs, other) / 3
+    np.testing.assert_allclose(model.average(obs, dist), expected, rtol=1e-6, atol=1e-8)
 
 
 def recurrent_queries(n: int, n_queries: int):
@@ -119,6 +129,7 @@ def test_every_pair_of_recurrent_queries_has_an_effect_of_its_own() -> None:
     direction = np.random.default_rng(0).normal(size=(500, 5))
     projected = model.project(obs, direction)[np.arange(500), action]
     np.testing.assert_allclose(projected, (model.mean(obs, action) * direction).sum(axis=1), rtol=1e-6, atol=1e-8)
+    check_average(model, obs, action)
     another = replace(obs, query=obs.query + 1)
     plain = replace(model, known=model.known[:0], deviation=model.deviation[:0])
     np.testing.assert_array_equal(model.mean(another, action), plain.mean(another, action))
