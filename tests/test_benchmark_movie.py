@@ -36,7 +36,7 @@ from agents.benchmark.run_folder import stored_config, write_config
 from agents.benchmark.tables import failures_table, results_table
 from agents.cli.main import main
 from agents.cli.run_arguments import RunArgs, config_of
-from agents.learners import DSO, IPS, OnlineREINFORCE, SentenceDM
+from agents.learners import DR, DSO, IPS, OnlineREINFORCE, SentenceDM
 from agents.reward_models import RewardTraining
 from prompt_bandits.movie.config import MovieConfig
 from prompt_bandits.policies import Softmax
@@ -68,15 +68,15 @@ def small(assets: str, **changes):
     return benchmark_config("movie", world_config={"assets": assets}, evaluation=EVALUATION, **{**asked, **changes})
 
 
-def learner(name: str, **base):
-    return parse_method(name).learner(benchmark_config("movie", base=base).experiment(None, 0, 0))
+def learner(name: str, setting: str = "movie_published", **base):
+    return parse_method(name).learner(benchmark_config(setting, base=base).experiment(None, 0, 0))
 
 
 # What the preset sets
 
 
 def test_the_published_movie_experiment_has_its_published_values() -> None:
-    config = benchmark_config("movie")
+    config = benchmark_config("movie_published")
     assert (config.seeds, config.fit_seeds, config.values) == (tuple(range(5)), tuple(range(5)), (None,))
     experiment = config.experiment(None, 3, 4)
     assert (experiment.n, experiment.beta, experiment.logging) == (10_000, 0.2, "online")
@@ -99,8 +99,19 @@ def test_our_own_learner_keeps_its_settings() -> None:
     assert learner("sentence_dm") == SentenceDM()
 
 
+def test_the_movie_setting_trains_as_in_the_synthetic_world_and_knows_the_scale_of_its_sentences() -> None:
+    for name in ("ips", "dr"):
+        own = learner(name, "movie")
+        start = {"ips": IPS(), "dr": DR.published()}[name]
+        assert replace(own, warmup_steps=0, log_every=start.log_every) == start
+    assert learner("dso", "movie").tau == learner("sentence_dr", "movie").tau == 0.1
+    (many,) = [name for name in benchmark_config("movie").methods if name.startswith("dso[")]
+    assert learner("online_reinforce", "movie").steps == 20_000
+    assert (learner(many, "movie").n_inner, learner(many, "movie").density_by) == (64, "monte_carlo")
+
+
 def test_what_the_published_settings_train_too_little_can_be_trained_more() -> None:
-    experiment = benchmark_config("movie", base={"predictor_steps": 30_000}).experiment(None, 0, 0)
+    experiment = benchmark_config("movie_published", base={"predictor_steps": 30_000}).experiment(None, 0, 0)
     assert recipes.reward_training(experiment).steps == 30_000
     assert parse_method("dso").learner(experiment).density_training.steps == 30_000
     assert recipes.reward_training(experiment, "quick") == RewardTraining()
@@ -259,7 +270,7 @@ def test_cells_hold_gains_over_no_prompt(run) -> None:
     values = {key: cell.gain for key, cell in by_key.items() if key.method == "ips"}
     assert len({*values.values()}) == 4  # both seeds matter
     cell = by_key[Key(None, 0, "dso", 1, 0)]
-    assert (cell.world, cell.config["optimizer"], cell.config["log"]["n"]) == ("movie", "Adagrad", 100)
+    assert (cell.world, cell.config["optimizer"], cell.config["log"]["n"]) == ("movie", "Adam", 100)
     assert cell.config["artefact"].startswith("worlds/movie-0/policies/data1_fit0_dso-")
 
 
@@ -493,7 +504,7 @@ def test_the_command_runs_the_preset(assets, capsys, tmp_path) -> None:
         ("regression", 0, 1),
     ]
     assert main(["density", "--methods", "dso", "--out", str(tmp_path)]) == 0
-    assert "/density/data0_gaussian_tau1.0-" in capsys.readouterr().out
+    assert "/density/data0_gaussian_tau0.1-" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ class RunArgs:
     predictor_steps: int | None = None
     """of reward models by action and of densities, where they are as published"""
     optimizer: str | None = None
-    """of the published offline learners that do not name their own: Adam, or Adagrad as published in movie"""
+    """of the published offline learners that do not name their own: Adam, or Adagrad in movie_published"""
     lr: float | None = None
     """likewise"""
     steps_scale: float | None = None

@@ -29,19 +29,20 @@ class Args:
     """logged rounds"""
     beta: float = 0.2
     """inverse temperature of the logging policy: of the online policy's logits"""
-    q_hat: Literal["published", "quick", "pessimistic", "two_stage"] = "published"
+    q_hat: Literal["published", "quick", "pessimistic", "two_stage", "sentence"] = "published"
     """the reward model by prompt; `quick` is fitted until held-out rounds say stop"""
     kernel: Literal["gaussian", "uniform", "laplace", "epanechnikov"] | None = None
     """of sentence embeddings, gaussian unless given"""
     tau: float | None = None
-    """bandwidth of the kernel, 1 unless given; three times as wide for kernels that end at it"""
-    predictor_steps: int = 1000
-    """of the reward model as published, and of the density"""
+    """bandwidth of the kernel, .1 unless given; three times as wide for kernels that end at it"""
+    predictor_steps: int | None = None
+    """of the reward model as published, and of the density; theirs in the synthetic experiments unless given"""
     steps_scale: float = 1.0
     """of all gradient steps"""
 
     def experiment(self) -> Experiment:
-        """One log and one optimiser seed, with the published settings where nothing else is said."""
+        """One log and one optimiser seed, with the settings of the benchmark where nothing else is said."""
+        optional = {"tau": self.tau, "predictor_steps": self.predictor_steps}
         config = benchmark_config(
             "movie",
             methods=self.methods,
@@ -50,7 +51,7 @@ class Args:
                 "n_actions": self.n_actions,
                 "world_seed": self.world_seed,
             },
-            base={"n": self.n, "beta": self.beta, "tau": self.tau, "predictor_steps": self.predictor_steps},
+            base={"n": self.n, "beta": self.beta, **{name: value for name, value in optional.items() if value}},
             steps_scale=self.steps_scale,
         )
         return config.experiment(None, self.data_seed, self.fit_seed)
