@@ -57,7 +57,7 @@ def resample(values: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> Re
     if resamples < 100:
         raise ValueError(f"resamples: expected at least 100 for an interval's ends, got {resamples}")
     centre, n = float(x.mean()), len(x)
-    deviation = x - centre
+    deviation = x - centre if x.min() < x.max() else np.zeros(n)
     variance = float((deviation**2).mean())
     skewness = float((deviation**3).mean()) / variance**1.5 if variance > 0 else 0.0
     mean, se = _moments(as_atoms(deviation), resamples, seed)
@@ -131,4 +131,6 @@ def _moments(atoms: Atoms, resamples: int, seed: int) -> tuple[FloatArray, Float
         count = generator.multinomial(n, share, size=min(_BLOCK, resamples - begin))
         parts.append(count @ powers / n)
     mean, square = np.concatenate(parts).T
-    return mean, np.sqrt((square - mean**2).clip(0) / (n - 1))
+    variance = square - mean**2
+    variance[variance <= 1e-12 * square] = 0  # all draws the same, to rounding
+    return mean, np.sqrt(variance / (n - 1))
