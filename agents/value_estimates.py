@@ -1,74 +1,46 @@
-"""What a policy would have earned, estimated from logged rounds: the few estimates that model selection uses."""
+"""What a policy would have earned, estimated from logged rounds, as single numbers: what model selection looks at.
+
+`agents.ope.evaluate` gives the same estimates with intervals and diagnostics.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
-
-from prompt_bandits.acting import predicted_value, prob
-from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.protocols import Policy
-from prompt_bandits.types import Estimate, FloatArray
+from prompt_bandits.types import Estimate
 
-from .all_rounds import in_parts
-from .cross_fitting import logged_predictions, unseen_models
+from .ope.columns import Weight, columns_of
+from .ope.diagnostics import effective_rounds as _effective_rounds
+from .ope.estimators import DM, DR, IPS, SNIPS, Estimator
+from .ope.models import Models
 from .protocols import LoggedData, QFunction
-from .weights import check_clip
 
 
 def ips_value(policy: Policy, data: LoggedData, clip: float | None = None) -> Estimate:
-    """mean(w·r) with w = π(a_i|x_i) / π0(a_i|x_i), at most `clip` (Horvitz and Thompson, 1952).
-
-    Unbiased without a clip, where the logging policy takes every prompt that the policy takes.
+    """As `ope.estimators.IPS`.
 
     Raises:
         ValueError: the propensities are unknown, or a clip that leaves no weight.
     """
-    return Estimate.from_terms(_joined(_weight(policy, rows, clip) * rows.reward for rows in in_parts(data)))
+    return estimate_value(IPS(clip), policy, data)
 
 
 def snips_value(policy: Policy, data: LoggedData, clip: float | None = None) -> Estimate:
-    """Σ w·r / Σ w, whose error does not grow with the level of the rewards (Swaminathan and Joachims, 2015).
-
-    The standard error is the delta method's, that of mean(w·(r − v) / mean(w)). It is too small where few rounds bear
-    most of the weight: look at `effective_rounds` too.
+    """As `ope.estimators.SNIPS`; look at `effective_rounds` too.
 
     Raises:
         ValueError: the policy takes none of the logged actions, or as `ips_value`.
     """
-    weight = _joined(_weight(policy, rows, clip) for rows in in_parts(data))
-    reward = _joined(rows.reward for rows in in_parts(data))
-    if not weight.any():
-        raise ValueError("weight: expected a policy that takes some of the logged actions, got 0 in every round")
-    weight = weight / weight.mean()
-    value = float((weight * reward).mean())
-    return Estimate(value, Estimate.from_terms(weight * (reward - value)).se, len(weight))
+    return estimate_value(SNIPS(clip), policy, data)
 
 
 def dm_value(policy: Policy, data: LoggedData, q_hat: QFunction) -> Estimate:
-    """mean_i Σ_a π(a|x_i)·q̂(x_i, a), the direct method: as good as the reward model, which its error does not know.
-
-    Needs neither propensities nor rewards. Of a cross-fitted model, each round gets the one that has not seen it.
-    """
-    return Estimate.from_terms(_joined(_predicted(policy, rows, q_hat) for rows in in_parts(data)))
+    """As `ope.estimators.DM`. Needs neither propensities nor rewards."""
+    return estimate_value(DM(), policy, data, q_hat)
 
 
 def dr_value(policy: Policy, data: LoggedData, q_hat: QFunction, clip: float | None = None) -> Estimate:
-    """The direct method plus mean(w·(r − q̂(x_i, a_i))), doubly robust (Dudík et al., 2011).
-
-    Without a clip it is unbiased if the propensities or the reward model are true, given a model that has not seen
-    the rounds: one fitted on others, or a cross-fitted one.
-
-    Raises:
-        ValueError: as `ips_value`.
-    """
-
-    def terms(rows: BanditDataset) -> FloatArray:
-        residual = rows.reward - logged_predictions(q_hat, rows)
-        return _predicted(policy, rows, q_hat) + _weight(policy, rows, clip) * residual
-
-    return Estimate.from_terms(_joined(terms(rows) for rows in in_parts(data)))
+    """As `ope.estimators.DR`. Raises as `ips_value`."""
+    return estimate_value(DR(clip), policy, data, q_hat)
 
 
 def effective_rounds(policy: Policy, data: LoggedData) -> float:
@@ -77,25 +49,11 @@ def effective_rounds(policy: Policy, data: LoggedData) -> float:
     Raises:
         ValueError: the propensities are unknown.
     """
-    weight = _joined(_weight(policy, rows, None) for rows in in_parts(data))
-    return float(weight.sum() ** 2 / (weight**2).sum()) if weight.any() else 0.0
+    return _effective_rounds(columns_of(data, policy, [Weight()])[Weight()])
 
 
-def _weight(policy: Policy, rows: BanditDataset, clip: float | None) -> FloatArray:
-    """π(a_i|x_i) / π0(a_i|x_i), (n,)."""
-    check_clip(clip)
-    propensity = rows.require_propensity()
-    weight = prob(policy, rows.obs, rows.action) / propensity
-    return weight if clip is None else np.minimum(weight, clip)
-
-
-def _predicted(policy: Policy, rows: BanditDataset, q_hat: QFunction) -> FloatArray:
-    """Σ_a π(a|x_i)·q̂(x_i, a), (n,)."""
-    out = np.empty(len(rows))
-    for index, model in unseen_models(q_hat, rows):
-        out[index] = predicted_value(policy, rows.obs.take(index), model)
-    return out
-
-
-def _joined(parts: Iterator[FloatArray]) -> FloatArray:
-    return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts])
+def estimate_value(estimator: Estimator, policy: Policy, data: LoggedData, q_hat: QFunction | None = None) -> Estimate:
+    """An estimator's value and standard error, without intervals and diagnostics. Raises what its columns raise."""
+    named = estimator.columns()
+    columns = columns_of(data, policy, list(named.values()), Models(q_hat=q_hat))
+    return Estimate.from_terms(estimator.round_values({name: columns[column] for name, column in named.items()}))

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from agents.cross_fitting import CrossFittedActionReward
+from agents.ope import chunk
 from agents.value_estimates import dm_value, dr_value, effective_rounds, ips_value, snips_value
-from prompt_bandits import BanditDataset, acting, collect
+from prompt_bandits import BanditDataset, collect
 from prompt_bandits.acting import prob
 from prompt_bandits.policies import EpsilonGreedy, Logits, OracleScore, Softmax, Uniform
 
@@ -141,9 +142,7 @@ def test_cross_fitted_models_answer_for_rounds_that_they_have_not_seen(logged) -
 
 
 def test_a_folder_gives_what_its_rounds_in_memory_give(simulator, logged, tmp_path, monkeypatch) -> None:
-    from agents import all_rounds
-
-    monkeypatch.setattr(all_rounds, "_ROWS", 250)
+    monkeypatch.setattr(chunk, "_ROWS", 250)
     logged.save(tmp_path / "data")
     stored = BanditDataset.open(tmp_path / "data")
     policy = Softmax(OracleScore(simulator), 2.0)
@@ -159,7 +158,7 @@ def test_a_folder_gives_what_its_rounds_in_memory_give(simulator, logged, tmp_pa
 
 
 def test_never_all_rounds_and_prompts_at_once(logged, monkeypatch) -> None:
-    monkeypatch.setattr(acting, "_CELLS", 1000)
+    monkeypatch.setattr(chunk, "_CELLS_PER_MB", 1000 / 256)
     sizes = []
 
     class Watched(Zero):

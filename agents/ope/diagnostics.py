@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from prompt_bandits.types import Estimate, FloatArray
 
 from . import plain_words
@@ -29,7 +27,8 @@ class Diagnostics:
     removed_weight: float | None = None  # 1 − Σ(as used) / Σ(before)
     unsupported_mass: float | None = None  # how often the policy would do what the logging policy never does
     unlogged_mass: float = 0.0  # how often it would take prompts that no logged round took
-    model_gap: Estimate | None = None  # mean(w·(r − q̂)): what weighting says that the reward model alone gets wrong
+    gap: Estimate | None = None  # the unbiased estimate less this one: of DM mean(w·(r − q̂)), of weights that were made
+    # smaller mean((w − as used)·(r − q̂))
     calibration: Calibration | None = None  # of the propensities
     propensity_gap: float | None = (
         None  # largest |p / π0(a_i|x_i) − 1| of logged p and the logging policy carried along
@@ -74,8 +73,3 @@ def mean_weight_interval(weight: FloatArray, level: float) -> Interval | None:
     from .intervals import interval
 
     return interval(weight, "student_t", level) if len(weight) > 1 else None
-
-
-def model_gap(weight: FloatArray, reward: FloatArray, q_logged: FloatArray) -> Estimate:
-    """mean(w·(r − q̂(x_i, a_i))): the difference of DR and DM."""
-    return Estimate.from_terms(np.asarray(weight * (reward - q_logged)))

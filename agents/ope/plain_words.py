@@ -23,7 +23,7 @@ Sentence = Callable[["Diagnostics"], "str | None"]
 def grave(found: Diagnostics) -> tuple[str, ...]:
     """Why the estimate should not be believed."""
     weights = _told(found, _few_effective, _one_round, _mean_weight, _unsupported, _removed)
-    return (*weights, *found.doubts, *_told(found, _model, _calibration, _other_propensities))
+    return (*weights, *found.doubts, *_told(found, _gap, _calibration, _other_propensities))
 
 
 def notes(found: Diagnostics) -> tuple[str, ...]:
@@ -102,14 +102,17 @@ def _instead(found: Diagnostics) -> str:
     return "The reward model speaks in its place." if found.needs_model else "It counts as earning nothing."
 
 
-def _model(found: Diagnostics) -> str | None:
-    gap = found.model_gap
+def _gap(found: Diagnostics) -> str | None:
+    gap = found.gap
     if gap is None or gap.se == 0 or abs(gap.value) < OFF * gap.se:
         return None
-    return (
-        f"The reward model is wrong for this policy: weighted logged rewards differ from its predictions by "
-        f"{gap.value:+.4f} ± {gap.se:.4f}. Take a doubly robust estimator, which corrects for that."
-    )
+    missing = f"{gap.value:+.4f} ± {gap.se:.4f}"
+    if found.effective_rounds is None:
+        return (
+            f"The reward model is wrong for this policy: weighted logged rewards differ from its predictions by "
+            f"{missing}. Take a doubly robust estimator, which corrects for that."
+        )
+    return f"What the smaller weights leave out matters: with all of it the estimate moves by {missing}. Shrink less."
 
 
 def _only_model(found: Diagnostics) -> str | None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from prompt_bandits.types import Estimate, FloatArray
 
 from .columns import Columns, QLogged, QPolicy, Reward, UnsupportedMass, Weight
-from .diagnostics import Diagnostics, effective_rounds, largest_share, mean_weight_interval, model_gap, removed_share
-from .estimators.base import BoundsRoundValues, Doubts, Estimator, Weighs
+from .diagnostics import Diagnostics, effective_rounds, largest_share, mean_weight_interval, removed_share
+from .estimators.base import BoundsRoundValues, Doubts, Estimator, LeavesOut, Weighs
 from .propensity_check import PropensityCheck
-from .refusing import Refused
+from .refusing import NO_WEIGHT, Refused
 from .results import Result
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Telling:
             values = estimator.round_values(c)
             assert values.shape == self.columns[Reward()].shape, f"{estimator.name}: {values.shape}"
             if isinstance(estimator, Weighs) and not estimator.weights(c).any() and not values.any():
-                raise Refused("the policy takes none of the logged actions, so the log says nothing of it")
+                raise Refused(NO_WEIGHT)
             within, instead = self._interval(estimator, values)
         except Refused as error:
             return Result(estimator.name, refused=str(error))
@@ -106,7 +106,7 @@ class Telling:
         if isinstance(estimator, Weighs):
             found |= self._of_weights(estimator, c)
         else:
-            found["model_gap"] = self._model_gap(estimator)
+            found["gap"] = self._model_gap(estimator)
         return Diagnostics(**found)
 
     def _of_weights(self, estimator: Weighs, c: Named) -> dict[str, Any]:
@@ -123,6 +123,9 @@ class Telling:
                 "mean_weight_interval": mean_weight_interval(weight, self.asked.level),
                 "removed_weight": removed_share(used, weight),
             }
+        if isinstance(estimator, LeavesOut):
+            left_out = estimator.left_out(c)
+            found["gap"] = Estimate.from_terms(left_out) if left_out.any() else None
         if _uses_propensities(estimator):
             found |= {
                 "calibration": self.check.calibration,
@@ -140,7 +143,8 @@ class Telling:
         """Of the reward model by action that it rests on, where there are weights to judge it by."""
         for column in estimator.columns().values():
             if isinstance(column, QPolicy) and Weight() in self.columns and QLogged(column.model) in self.columns:
-                return model_gap(self.columns[Weight()], self.columns[Reward()], self.columns[QLogged(column.model)])
+                residual = self.columns[Reward()] - self.columns[QLogged(column.model)]
+                return Estimate.from_terms(self.columns[Weight()] * residual)
         return None
 
 

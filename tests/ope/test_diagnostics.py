@@ -9,7 +9,7 @@ import pytest
 
 from agents.ope import evaluate
 from agents.ope.diagnostics import Diagnostics, effective_rounds, largest_share, removed_share
-from agents.ope.estimators import DM, DR, IPS, SNIPS, DRos
+from agents.ope.estimators import DM, DR, IPS, SNDR, SNIPS, DRos, SwitchDR
 from prompt_bandits import collect
 from prompt_bandits.policies import EpsilonGreedy, Logits, OracleScore, Restricted, Softmax, Uniform
 from prompt_bandits.types import Estimate
@@ -119,12 +119,12 @@ def test_a_wrong_reward_model_is_told_by_the_weights(uniform_log) -> None:
             return super().scores(obs) + 100
 
     found = evaluate(NEAR, uniform_log, [DM(), DR()], q_hat=Far())
-    gap = found["dm"].diagnostics.model_gap
+    gap = found["dm"].diagnostics.gap
     assert gap.value == pytest.approx(found["dr"].value - found["dm"].value)
     assert any("reward model is wrong for this policy" in told for told in found["dm"].warnings)
     assert found["dr"].believable
     unknown = evaluate(NEAR, replace(uniform_log, propensity=None), [DM()], q_hat=Far())["dm"]
-    assert unknown.diagnostics.model_gap is None
+    assert unknown.diagnostics.gap is None
     assert any("as good as the reward model" in told for told in unknown.warnings)
 
 
@@ -133,6 +133,24 @@ def test_weight_that_is_taken_away_is_told(uniform_log) -> None:
     assert any("more than is left. It counts as earning nothing" in told for told in found["ips[clip=0.3]"].warnings)
     assert not found["ips[clip=0.3]"].believable
     assert any("The reward model speaks" in told for told in found["dros[lambda=5]"].warnings)
+
+
+@pytest.mark.parametrize(
+    ("tamed", "whole"),
+    [(IPS(clip=1.2), IPS()), (SNIPS(clip=1.2), SNIPS()), (DRos(5.0), DR()), (SNDR(clip=1.2), SNDR())],
+    ids=lambda one: one.name,
+)
+def test_the_gap_is_what_is_missing_to_the_unbiased_estimate(tamed, whole, uniform_log) -> None:
+    found = evaluate(NEAR, uniform_log, [tamed, whole], q_hat=ByPrompt())
+    missing = found[whole.name].value - found[tamed.name].value
+    assert found[tamed.name].diagnostics.gap.value == pytest.approx(missing)
+    assert found[whole.name].diagnostics.gap is None
+
+
+def test_shrinking_that_moves_the_estimate_far_is_told(uniform_log) -> None:
+    found = evaluate(NEAR, uniform_log, [SwitchDR(1.2), SwitchDR(50.0)], q_hat=ByPrompt())
+    assert any("What the smaller weights leave out matters" in told for told in found["switch-dr[tau=1.2]"].warnings)
+    assert found["switch-dr[tau=50]"].believable
 
 
 def test_estimated_propensities_are_told(uniform_log) -> None:

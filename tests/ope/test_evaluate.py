@@ -61,8 +61,9 @@ def test_without_propensities_the_others_go_on() -> None:
 def test_a_policy_that_takes_none_of_the_logged_actions_is_refused() -> None:
     never = Softmax(Logits(np.array([0.0, -np.inf])))
     data = three_rounds().take(np.array([1, 2]))
-    found = evaluate(never, data, [IPS(), DM()], q_hat=ByPrompt())
-    assert "none of the logged actions" in found["ips"].refused
+    found = evaluate(never, data, [IPS(), SNIPS(), Replay(), DM()], q_hat=ByPrompt())
+    for name in ("ips", "snips", "replay"):
+        assert "takes some of the logged actions, got 0 in every round" in found[name].refused
     assert found["dm"].value == 0
 
 

@@ -44,6 +44,15 @@ class Weighs(Estimator, Protocol):
 
 
 @runtime_checkable
+class LeavesOut(Weighs, Protocol):
+    """An estimator whose weights are smaller than unbiased ones."""
+
+    def left_out(self, c: Mapping[str, FloatArray]) -> FloatArray:
+        """(n,) whose mean is the unbiased estimate less this one."""
+        ...
+
+
+@runtime_checkable
 class BoundsRoundValues(Estimator, Protocol):
     """An estimator whose round values have bounds, given those of the reward and of the importance weights."""
 

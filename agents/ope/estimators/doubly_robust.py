@@ -27,6 +27,9 @@ class WeightsResiduals(Weighting):
     def round_values(self, c: Mapping[str, FloatArray]) -> FloatArray:
         return c["q_policy"] + self.weights(c) * (c["reward"] - c["q_logged"])
 
+    def left_out(self, c: Mapping[str, FloatArray]) -> FloatArray:
+        return (c["weight"] - self.weights(c)) * (c["reward"] - c["q_logged"])
+
     def bounds(self, reward_range: tuple[float, float], largest_weight: float | None) -> tuple[float, float] | None:
         from ..bounds import doubly_robust_bounds
 
@@ -71,6 +74,9 @@ class SNDR(DR):
 
     def round_values(self, c: Mapping[str, FloatArray]) -> FloatArray:
         return c["q_policy"] + ratio_terms(self.weights(c), c["reward"] - c["q_logged"])
+
+    def left_out(self, c: Mapping[str, FloatArray]) -> FloatArray:
+        return c["q_policy"] + ratio_terms(c["weight"], c["reward"] - c["q_logged"]) - self.round_values(c)
 
     def bounds(self, reward_range: tuple[float, float], largest_weight: float | None) -> None:
         return None  # of its terms nothing is known beforehand

@@ -11,6 +11,7 @@ from prompt_bandits.types import FloatArray
 
 from ..basic_columns import LOGGERS
 from ..columns import Column, Reward, Weight
+from ..refusing import NO_WEIGHT, Refused
 from .base import Named, ratio_terms
 from .transforms import check_clip, clipped
 
@@ -49,6 +50,9 @@ class Weighting(Named):
 
     def round_values(self, c: Mapping[str, FloatArray]) -> FloatArray:
         return self.weights(c) * c["reward"]
+
+    def left_out(self, c: Mapping[str, FloatArray]) -> FloatArray:
+        return (c["weight"] - self.weights(c)) * c["reward"]
 
     def bounds(self, reward_range: tuple[float, float], largest_weight: float | None) -> tuple[float, float] | None:
         from ..bounds import weighted_bounds
@@ -96,7 +100,16 @@ class SNIPS(IPS):
     short: ClassVar[str] = "snips"
 
     def round_values(self, c: Mapping[str, FloatArray]) -> FloatArray:
-        return ratio_terms(self.weights(c), c["reward"])
+        """Raises:
+        Refused: weights that are all 0.
+        """
+        weight = self.weights(c)
+        if not weight.any():
+            raise Refused(NO_WEIGHT)
+        return ratio_terms(weight, c["reward"])
+
+    def left_out(self, c: Mapping[str, FloatArray]) -> FloatArray:
+        return ratio_terms(c["weight"], c["reward"]) - self.round_values(c)
 
     def bounds(self, reward_range: tuple[float, float], largest_weight: float | None) -> None:
         return None  # of its terms nothing is known beforehand
