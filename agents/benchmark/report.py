@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +11,8 @@ from prompt_bandits.datasets.files import whole_file
 
 from .exports import write_cells, write_means
 from .measures import GAIN
+from .pages import Picture, page, picture
 from .pairing import paired_table, worlds_table
-from .plot_style import svg
 from .plots import figures, write_plots
 from .published import SOURCE
 from .results import Cell, Run, read_run
@@ -24,7 +21,6 @@ from .tables import failures_table, results_table, write_markdown
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _CAPTIONS = {
     "ablation": "Optimality over kernels and the ways to find the density of outputs, mean ± s.e. over worlds.",
     "optimality": "Optimality, mean ± s.e. over worlds.",
@@ -60,31 +56,11 @@ def write_results(folder: str | Path) -> None:
         stream.write(report(run, drawn).encode())
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure for the report."""
-
-    name: str
-    caption: str
-    source: str  # a data: address, so that nothing in it can reach the page
-
-
 def report(run: Run, drawn: Mapping[str, Figure]) -> str:
     """The report as HTML: one file, no network, every text from data escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    loader = FileSystemLoader(_TEMPLATES)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    script, css = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.js", "report.css"))
-    return environment.get_template("report.html.jinja").render(
+    return page(
+        "report.html.jinja",
         run=run,
-        script=Markup(script),
-        script_hash=_hash(script),
-        css=Markup(css),
-        css_hash=_hash(css),
         pictures=[_picture(name, figure, run) for name, figure in drawn.items()],
         results=results_table(run),
         paired=paired_table(run),
@@ -100,17 +76,11 @@ def report(run: Run, drawn: Mapping[str, Figure]) -> str:
     )
 
 
-def _hash(text: str) -> str:
-    """Of an inline script or style, as the page's own content policy names it: the browser runs nothing else."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
 def _picture(name: str, figure: Figure, run: Run) -> Picture:
-    source = "data:image/svg+xml;base64," + base64.b64encode(svg(figure).encode()).decode()
     caption = _CAPTIONS[name].format(title=run.measure.title, over="datasets" if run.measure is GAIN else "worlds")
     if name in ("ablation", "optimality"):
         caption = f"{caption} {_HOLLOW}"
-    return Picture(name, caption, source)
+    return picture(name, caption, figure)
 
 
 def _facts(run: Run) -> list[tuple[int, str]]:
