@@ -170,7 +170,26 @@ def test_estimated_propensities_are_told(uniform_log) -> None:
     found = evaluate(NEAR, data, [IPS()], models=Models(propensity=Known()), propensities="estimated")["ips"]
     assert any("propensities were estimated" in told for told in found.warnings)
     assert found.value == pytest.approx(evaluate(NEAR, uniform_log, [IPS()])["ips"].value)
-    assert evaluate(NEAR, uniform_log, [IPS()], models=Models(propensity=Known()))["ips"].warnings == ()
+
+
+def test_an_estimate_of_the_propensities_is_looked_at_only_where_that_is_asked_for(uniform_log) -> None:
+    from agents.ope.models import Models
+
+    class Halves:
+        def out_of_fold(self, data):
+            return np.full(len(data), 0.05)
+
+        def unseen(self, data):
+            yield np.arange(len(data)), Uniform()
+
+        def action_dist(self, obs):
+            return Uniform().action_dist(obs)
+
+    given = Models(propensity=Halves())
+    expected = evaluate(NEAR, uniform_log, [IPS()])["ips"].value
+    assert evaluate(NEAR, uniform_log, [IPS()], models=given)["ips"].value == expected
+    estimated = evaluate(NEAR, uniform_log, [IPS()], models=given, propensities="estimated")["ips"]
+    assert estimated.value == pytest.approx(2 * expected)
 
 
 def test_no_warning_from_what_is_unknown() -> None:

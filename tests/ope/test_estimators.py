@@ -28,7 +28,8 @@ from agents.ope.estimators.balanced import Balancing, Drawn
 from agents.ope.estimators.mrdr import MRDRQHat, mrdr_weight, resampled
 from agents.ope.estimators.transforms import sub_gaussian_lambda
 from agents.ope.models import Models
-from prompt_bandits.policies import Logits, Softmax
+from prompt_bandits import collect
+from prompt_bandits.policies import Logits, Softmax, Uniform
 
 from .three_rounds import POLICY, ByPrompt, three_rounds
 
@@ -164,6 +165,31 @@ def test_mrdr_weights_by_hand_and_rounds_as_often() -> None:
     times = np.bincount(resampled(np.array([1.0, 2, 5, 0] * 1000), seed=3), minlength=4000).reshape(1000, 4)
     np.testing.assert_allclose(times.mean(axis=0), [0.5, 1, 2.5, 0], atol=0.08)
     assert np.abs(times - [0.5, 1, 2.5, 0]).max() < 2
+
+
+def test_the_model_of_mrdr_sees_only_rounds_that_matter_to_the_policy(logged, monkeypatch) -> None:
+    from agents import reward_models
+
+    seen = []
+
+    def fit(data, training, *, seed):
+        seen.append(data.action)
+        return ByPrompt()
+
+    monkeypatch.setattr(reward_models, "fit_action_reward_model", fit)
+    sevens = Softmax(Logits(np.where(np.arange(10) == 7, 0.0, -np.inf)))
+    evaluate(sevens, logged, [MRDR()], folds=3)
+    assert len(seen) == 3
+    assert all((actions == 7).all() for actions in seen)
+
+
+@pytest.mark.slow
+def test_a_classifiers_odds_are_like_the_true_weights(simulator) -> None:
+    data = collect(simulator, Uniform(), 2000, seed=6)
+    found = evaluate(Softmax(Logits(np.linspace(0, 1, 10))), data, [IPS(), BalancedIPW()], folds=2)
+    true, odds = (found[name].terms() / data.reward for name in ("ips", "balanced-ipw"))
+    assert np.corrcoef(true, odds)[0, 1] > 0.7
+    assert odds.mean() == pytest.approx(1, abs=0.1)
 
 
 def test_drawn_actions_follow_the_policy_in_chunks_of_any_size(logged) -> None:

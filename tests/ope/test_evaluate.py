@@ -193,7 +193,7 @@ def test_models_of_the_policy_are_fitted_and_not_kept_for_others(simulator, tmp_
 
 
 def test_an_array_of_probabilities_goes_with_every_model(simulator) -> None:
-    data = collect(simulator, Uniform(), 1000, seed=6)
+    data = collect(simulator, Uniform(), 300, seed=6)
     asked, training = [MRDR(), BalancedIPW()], RewardTraining(steps=20, hidden=4)
     by_policy = evaluate(NEAR, data, asked, training=training, folds=2)
     by_array = evaluate(NEAR.action_dist(data.obs), data, asked, training=training, folds=2)
