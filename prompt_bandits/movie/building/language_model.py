@@ -94,6 +94,7 @@ def train_language_model(
             train_dataset=[_encode(tokenizer, row) for row in rows],
             data_collator=lambda batch: _collate(batch, tokenizer.pad_token_id),
         ).train()
+    model.generation_config.do_sample = True  # what serves it follows this, not what it was trained for
     model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
