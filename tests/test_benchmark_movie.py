@@ -105,9 +105,10 @@ def test_the_movie_setting_trains_as_in_the_synthetic_world_and_knows_the_scale_
         start = {"ips": IPS(), "dr": DR.published()}[name]
         assert replace(own, warmup_steps=0, log_every=start.log_every) == start
     assert learner("dso", "movie").tau == learner("sentence_dr", "movie").tau == 0.1
-    (many,) = [name for name in benchmark_config("movie").methods if name.startswith("dso[")]
     assert learner("online_reinforce", "movie").steps == 20_000
-    assert (learner(many, "movie").n_inner, learner(many, "movie").density_by) == (64, "monte_carlo")
+    many = learner("dso_64_draws", "movie")
+    assert (many.n_inner, many.density_by, many.control_variate) == (64, "monte_carlo", False)
+    assert replace(many, control_variate=True) == learner("dso_dr_64_draws", "movie")
 
 
 def test_what_the_published_settings_train_too_little_can_be_trained_more() -> None:
@@ -381,14 +382,14 @@ def test_the_box_plot_has_a_box_a_method_and_a_dot_a_cell(tmp_path) -> None:
     run = shown(tmp_path)
     assert set(figures(run)) == {"gain", "learning_curves"}
     (ax,) = box_figure(run).axes
-    names = [text.get_text().split("\n")[0] for text in ax.get_xticklabels()]
-    assert names == ["dso", "online_reinforce", "optimal"]  # the worst first; no prompt is the line at 0
-    dots = sorted((x, y) for line in ax.get_lines() if line.get_marker() == "o" for x, y in line.get_xydata())
-    assert [y for _, y in dots] == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.5, 0.7])
-    assert len({x for x, _ in dots}) == 4  # a column a dataset, or an optimiser where there is none
-    assert ax.get_ylabel() == "gain over no prompt, V(π) − V(no prompt)"
+    names = [text.get_text().split("\n")[0] for text in ax.get_yticklabels()]
+    assert names == ["dso", "online_reinforce", "optimal"]  # the best on top; no prompt is the line at 0
+    dots = sorted((y, x) for line in ax.get_lines() if line.get_marker() == "o" for x, y in line.get_xydata())
+    assert [x for _, x in dots] == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.5, 0.7])
+    assert len({y for y, _ in dots}) == 4  # a row a dataset, or an optimiser where there is none
+    assert ax.get_xlabel() == "gain over no prompt, V(π) − V(no prompt)"
     (line,) = ax.collections  # of what has one value
-    assert line.get_segments()[0][0][1] == 2.0
+    assert line.get_segments()[0][0][0] == 2.0
 
 
 def test_learning_curves_are_gains(tmp_path) -> None:

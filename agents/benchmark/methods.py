@@ -73,6 +73,7 @@ def _dso(name: str, label: str, **changed: Any) -> Method:
     return Method(name, f"DSO, {label}", "DSO", changed, wants=("density",))
 
 
+_MANY_DRAWS = {"n_inner": 64, "density_by": "monte_carlo"}  # where few of many prompts write what was logged
 _FURTHER = (
     Method("actor_critic", "Actor-critic, online", "ActorCritic", online=True),
     Method("online_mean", "Online REINFORCE, mean baseline", "OnlineREINFORCE", {"baseline": "mean"}, online=True),
@@ -86,6 +87,8 @@ _FURTHER = (
     _potec("potec_random", "random clusters", cluster_by="random"),
     _dso("dso_dr", "control variate", control_variate=True),
     _dso("dso_exact", "exact expectation", expectation="exact"),
+    _dso("dso_64_draws", "64 draws", **_MANY_DRAWS),
+    _dso("dso_dr_64_draws", "64 draws, control variate", control_variate=True, **_MANY_DRAWS),
     _dso("dso_snips", "self-normalised", self_normalised=True),
     Method("dso_logged", "DSO, logged data only", "DSO", samples=False),
     Method("behaviour_cloning", "Behaviour cloning", "BehaviourCloning"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _CAPTIONS = {
     "ablation": "Optimality over kernels and the ways to find the density of outputs, mean ± s.e. over worlds.",
     "optimality": "Optimality, mean ± s.e. over worlds.",
-    "gain": "Gain over no prompt. A dot is a dataset with an optimiser seed, in columns by dataset; a box holds the "
+    "gain": "Gain over no prompt. A dot is a dataset with an optimiser seed, in rows by dataset; a box holds the "
     "middle half of them, its line is the median; numbers are means ± s.e. over datasets. Baselines have one value.",
     "learning_curves": "Learning curves: {title} of the policy in training, mean ± s.e. over {over}.",
 }

@@ -22,9 +22,8 @@ PUBLISHED_METHODS = ("online_reinforce", "regression", "regression_greedy", "ips
 BASELINES = ("uniform", "logging", "optimal")
 _COLUMNS = (*BASELINES, *PUBLISHED_METHODS, "sentence_dm", "sentence_dr")
 _PUBLISHED_COLUMNS = ("no_prompt", *BASELINES, *PUBLISHED_METHODS, "sentence_dm")
-_MANY_DRAWS = "n_inner=64,density_by=monte_carlo"  # of 504 prompts few write what was logged
 _MOVIE_COLUMNS = (
-    *("no_prompt", *BASELINES, *PUBLISHED_METHODS, f"dso[{_MANY_DRAWS}]", f"dso_dr[{_MANY_DRAWS}]"),
+    *("no_prompt", *BASELINES, *PUBLISHED_METHODS, "dso_64_draws", "dso_dr_64_draws"),
     *("sentence_dm", "sentence_dr", "regression_greedy[q_hat=sentence]"),
 )
 _ABLATION = ("dso", "dso[density_by=monte_carlo]", "dso[kernel=uniform]", "dso[kernel=uniform,density_by=monte_carlo]")
