@@ -313,7 +313,7 @@ def test_stages_run_alone_and_again(assets, tmp_path) -> None:
     assert [name.split("/")[2] for name in stage("logged-data").artefacts] == ["dataset", "q_hat"]
     assert stage("density").artefacts == []
     assert [name.split("/")[2] for name in stage("policy").artefacts] == ["policies"] * 2
-    assert stage("evaluate").cells == 2
+    assert stage("policy-value").cells == 2
     before = made(tmp_path)
     done = stage("policy", again=True)
     assert done.forgotten == [f"cell of {name} · world 0 · dataset 1 · optimiser 0" for name in ("ips", "dr")]

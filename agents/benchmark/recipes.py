@@ -13,7 +13,7 @@ from .variants import Variant, parse_method, scaled
 
 UNIFORM_ROUNDS = 10_000
 """Rounds of the uniform policy that the logging policy's reward model is fitted on, as published."""
-STAGES = ("logging-policy", "logged-data", "density", "policy", "evaluate")
+STAGES = ("logging-policy", "logged-data", "density", "policy", "policy-value")
 """The published stages, as commands."""
 _OF_LOGGED_DATA = ("dataset", "q_hat", "r_hat", "sentence_r_hat")
 

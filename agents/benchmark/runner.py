@@ -80,7 +80,7 @@ def run_stage(
     """One published stage alone, for all experiments of `config`, with what it needs and the folder lacks.
 
     Args:
-        stage: logging-policy, logged-data, density, policy or evaluate.
+        stage: logging-policy, logged-data, density, policy or policy-value.
         config: as `run_benchmark`.
         folder: as `run_benchmark`.
         again: forget what the stage left before, and all that came of it; then as ever.
@@ -99,7 +99,7 @@ def run_stage(
         write_config(folder, config)
         forgotten = _forget(stage, config, folder) if again else []
         plan = Plan(folder)
-        if stage == "evaluate":
+        if stage == "policy-value":
             plan.cells(config, finished_cells(folder))
             failures = _run(plan, config, folder, size, progress)
             return Done([], sum(cell.status == "ok" for cell in _asked(config, folder)), forgotten, failures)
@@ -111,7 +111,7 @@ def run_stage(
 
 def _forget(stage: str, config: BenchmarkConfig, folder: Path) -> list[str]:
     """Deletes what a stage left, and what came of that; the latter."""
-    if stage == "evaluate":
+    if stage == "policy-value":
         asked = {cell.key for cell in _asked(config, folder)}
         forget(folder, {references_artefact(experiment).name for _, _, experiment in config.experiments()})
         drop_cells(folder, lambda cell: cell.key in asked)

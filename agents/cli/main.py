@@ -16,7 +16,7 @@ STAGES = {
     "logged-data": "stage 2 alone: play rounds of the logging policy, fit reward models by action and by output",
     "density": "stage 3 alone: fit the density of outputs, for the methods that divide by it",
     "policy": "stage 4 alone: learn policies, with their learning curves",
-    "evaluate": "stage 5 alone: judge policies by their exact value",
+    "policy-value": "stage 5 alone: judge policies by their exact value",
 }
 COMMANDS = {
     "benchmark": "run methods × values × worlds (or datasets × optimisers), or go on with such a run",

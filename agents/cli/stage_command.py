@@ -27,7 +27,7 @@ def run(stage: str, args: Args) -> int:
         print(f"gone, since it came of what was made again: {name}")
     for name in done.artefacts:
         print(args.out / name)
-    if stage == "evaluate":
+    if stage == "policy-value":
         print(f"{done.cells} cells in {args.out / CELLS}; `prompt-bandits report --out {args.out}` writes the tables")
     elif not done.artefacts and not done.failures:
         print(f"nothing to do: the stage {stage} makes nothing for {', '.join(config.methods)}")
