@@ -19,6 +19,7 @@ STAGES = {
     "policy-value": "stage 5 alone: judge policies by their exact value",
 }
 COMMANDS = {
+    "evaluate": "is a policy better than the one that logged? from a folder of logged rounds, with a report",
     "benchmark": "run methods × values × worlds (or datasets × optimisers), or go on with such a run",
     **STAGES,
     "report": "write tables, plots and the report of a run anew from its cells",

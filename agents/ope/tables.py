@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .paired import Difference
     from .results import Evaluation, Result
 
-_HEAD = ("estimator", "value", "interval", "effective rounds", "change against logged", "better with")
 
-
-def evaluation_table(found: Evaluation) -> str:
-    """The estimates, what they gain over the logging policy, and what speaks against them."""
+def evaluation_table(found: Evaluation, gains: Mapping[str, Difference] | None = None, against: str = "logged") -> str:
+    """The estimates, what they gain over the logging policy (or what `gains` says, over a policy that is called
+    `against`), and what speaks against them.
+    """
     said = [one for one in found.results if one.refused is None]
-    rows = [_HEAD, *(_row(one, found.improvement[one.name]) for one in said)]
-    width = [max(len(row[k]) for row in rows) for k in range(len(_HEAD))]
+    gains = found.improvement if gains is None else gains
+    head = ("estimator", "value", "interval", "effective rounds", f"change against {against}", "better with")
+    rows = [head, *(_row(one, gains.get(one.name)) for one in said)]
+    width = [max(len(row[k]) for row in rows) for k in range(len(head))]
     lines = [_line(row, width) for row in rows]
     marks = [" ", *(" " if one.believable else "!" for one in said)]
     table = [f"{mark} {line}" for mark, line in zip(marks, lines, strict=True)]
     table.insert(1, "─" * max(map(len, table)))
-    return "\n".join([_title(found), *table, *_refusals(found), *_warnings(found)])
+    told = [f"{'!' if grave else '·'} {', '.join(names)}: {why}" for why, names, grave in warnings_together(found)]
+    return "\n".join([_title(found), *table, *_refusals(found), *told])
 
 
 def _line(cells: tuple[str, ...], width: list[int]) -> str:
@@ -36,7 +40,7 @@ def _title(found: Evaluation) -> str:
     )
 
 
-def _row(one: Result, gain: Difference) -> tuple[str, ...]:
+def _row(one: Result, gain: Difference | None) -> tuple[str, ...]:
     assert one.value is not None
     assert one.interval is not None
     effective = None if one.diagnostics is None else one.diagnostics.effective_rounds
@@ -45,8 +49,8 @@ def _row(one: Result, gain: Difference) -> tuple[str, ...]:
         f"{one.value:.4f}",
         f"[{one.interval.low:.4f}, {one.interval.high:.4f}]",
         "" if effective is None else f"{effective:,.0f}",
-        f"{gain.estimate.value:+.4f} [{gain.interval.low:+.4f}, {gain.interval.high:+.4f}]",
-        percent(gain.probability),
+        "" if gain is None else f"{gain.estimate.value:+.4f} [{gain.interval.low:+.4f}, {gain.interval.high:+.4f}]",
+        "" if gain is None else percent(gain.probability),
     )
 
 
@@ -61,8 +65,8 @@ def _refusals(found: Evaluation) -> list[str]:
     return [f"x {one.name}: no estimate: {one.refused}" for one in found.results if one.refused is not None]
 
 
-def _warnings(found: Evaluation) -> list[str]:
-    """Every sentence once, with the estimators that it is about."""
+def warnings_together(found: Evaluation) -> list[tuple[str, list[str], bool]]:
+    """Every warning once, with the estimators that it is about and whether it is grave; the grave first."""
     about: dict[str, list[str]] = {}
     grave: set[str] = set()
     for one in found.results:
@@ -70,5 +74,4 @@ def _warnings(found: Evaluation) -> list[str]:
             about.setdefault(told, []).append(one.name)
         if one.diagnostics is not None:
             grave |= set(one.diagnostics.grave())
-    ordered = sorted(about, key=lambda told: told not in grave)
-    return [f"{'!' if told in grave else '·'} {', '.join(about[told])}: {told}" for told in ordered]
+    return [(told, about[told], told in grave) for told in sorted(about, key=lambda told: told not in grave)]
