@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "is a policy better than the one that logged? from a folder of logged rounds, with a report",
     "benchmark": "run methods × values × worlds (or datasets × optimisers), or go on with such a run",
     **STAGES,
+    "ope-benchmark": "judge estimators of policy values in worlds where the truth is known",
     "report": "write tables, plots and the report of a run anew from its cells",
     "build-movie-assets": "build the assets of MovieDescription-v0, the package's own or from a MovieLens folder",
 }

@@ -1,0 +1,71 @@
+"""Mean squared errors of estimators on the synthetic environment, one command: python benchmarks/ope_mse.py
+
+Logs of n rounds and |A| prompts in ten worlds, policies near to the logging policy and far from it; the automatic
+choice beside the best of IPS, SNIPS, DM and DR in hindsight. Goes on where it was stopped, and writes runs/ope_mse
+and docs/ope_mse.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tyro
+
+from agents.benchmark.ope.report import write_results
+from agents.benchmark.ope.runner import run_ope_benchmark
+from agents.benchmark.ope.settings import OpeBenchmark
+from agents.benchmark.ope.tables import mse_table
+from agents.ope.judging import Judgement
+
+SMALL = OpeBenchmark(
+    estimators=("ips", "snips", "dm", "dr", "auto", "slope", "cross-validated"),
+    worlds=tuple(range(10)),
+    contexts=200_000,
+    steps=1_000,
+    folds=2,
+)
+TABLE = """# Mean squared errors
+
+Written by `python benchmarks/ope_mse.py`: the MSE over logs in ten synthetic worlds, in brackets how many times that
+of the best of IPS, SNIPS, DM and DR in hindsight, so that the largest of these four says what picking wrong costs. Logs
+are of softmax(q), the near policy is softmax(2·q); the far one takes the best prompt by the true q, and any prompt in
+10% of the rounds. Reward models are cross-fitted networks.
+The number of logs is {logs}.
+
+{table}"""
+
+
+@dataclass
+class Args:
+    out: Path = Path("runs/ope_mse")
+    """folder of the runs"""
+    table: Path = Path("docs/ope_mse.md")
+    """where the table goes"""
+    datasets: int = 10
+    """logs a world"""
+    datasets_largest: int = 3
+    """the same with 100,000 rounds of 1,000 prompts, where a log takes a minute"""
+    workers: int = 1
+    """processes at a time"""
+
+
+def main(args: Args) -> None:
+    small = replace(SMALL, datasets=args.datasets)
+    largest = {"n": (100_000,), "n_actions": (1_000,), "datasets": args.datasets_largest}
+    parts = {
+        "few_prompts": replace(small, n_actions=(10, 100)),
+        "many_prompts": replace(small, n=(1_000, 10_000), n_actions=(1_000,)),
+        "largest": replace(small, **largest),
+    }
+    found = Judgement(())
+    for name, settings in parts.items():
+        found += run_ope_benchmark(settings, args.out / name, workers=args.workers)
+        write_results(args.out / name)
+    n_worlds = len(SMALL.worlds)
+    logs = f"{n_worlds * args.datasets} in a row, {n_worlds * args.datasets_largest} in the last two"
+    args.table.write_text(TABLE.format(logs=logs, table=mse_table(found.errors())))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))
