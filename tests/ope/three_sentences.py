@@ -72,13 +72,15 @@ def model_of_outputs() -> OutputModel:
 
 
 class Likes:
-    """r̂(x, s) = 2·φ(s) + 1, or with other numbers."""
+    """r̂(x, s) = 2·φ(s)_1 + 1, or with other numbers."""
 
-    def __init__(self, slope: float = 2.0, intercept: float = 1.0) -> None:
-        self.slope, self.intercept = slope, intercept
+    def __init__(self, slope: float = 2.0, intercept: float = 1.0, dim: int = 1) -> None:
+        self.slope, self.intercept, self.dim = slope, intercept, dim
 
     def predict(self, obs, output) -> FloatArray:
         return self.slope * output[:, 0].astype(float) + self.intercept
 
     def affine(self, obs) -> tuple[FloatArray, FloatArray]:
-        return np.full(len(obs), self.intercept), np.full((len(obs), 1), self.slope)
+        slope = np.zeros((len(obs), self.dim))
+        slope[:, 0] = self.slope
+        return np.full(len(obs), self.intercept), slope
