@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 import prompt_bandits
@@ -9,6 +11,8 @@ from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.policies import OracleScore, Softmax
 from prompt_bandits.simulator import PromptSimulator
 from prompt_bandits.synthetic import SyntheticConfig
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks are small, and tests run side by side; torch comes later
 
 SYNTHETIC = "PromptPersonalization-Synthetic-v0"
 
