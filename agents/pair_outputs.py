@@ -11,7 +11,7 @@ from prompt_bandits.rounds import Rounds
 from prompt_bandits.types import FloatArray, IntArray
 
 from .protocols import SamplesOutputs
-from .sampling import asks_costly_llm, output_embedding, without_mask
+from .sampling import is_costly, output_embedding, without_mask
 
 _PAIRS = 1 << 15  # asked for at a time
 _AS_OFTEN = 2  # rounds a query, for queries to count as recurrent
@@ -56,7 +56,7 @@ def sample_pairs(
     shape = (len(row), data.n_actions)
     if len(row) * _AS_OFTEN > len(data) or len(row) * data.n_actions * n_outputs > most:
         return None
-    if asks_costly_llm(simulator, data.obs.take(row)):
+    if is_costly(simulator, data.obs.take(row)):
         return None
     dim = data.require_output().shape[1]
     drawn = np.stack([_outputs(data, row, simulator, f"fit/pairs/{k}", seed, dim) for k in range(n_outputs)])

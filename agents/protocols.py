@@ -23,6 +23,15 @@ class SamplesOutputs(Protocol):
 
 
 @runtime_checkable
+class TellsCost(Protocol):
+    """Sampling rights, and whether they are to be used sparingly."""
+
+    def is_costly(self, obs: Observation) -> bool:
+        """Whether outputs in these rounds take time or money."""
+        ...
+
+
+@runtime_checkable
 class PlaysRounds(Protocol):
     """Users and the LLM at once: what an online learner plays against."""
 

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from prompt_bandits.protocols import CostlyLLM, FiniteLLM
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.types import FloatArray, IntArray, Observation
 
-from .protocols import SamplesOutputs
+from .protocols import SamplesOutputs, TellsCost
 
 
 def without_mask(obs: Observation) -> Observation:
@@ -33,12 +32,9 @@ def require_sampler(simulator: object, who: str) -> SamplesOutputs:
     return sampler
 
 
-def asks_costly_llm(simulator: SamplesOutputs, obs: Observation) -> bool:
-    """Whether outputs in these rounds take time or money."""
-    llm = getattr(simulator, "llm", None)
-    if not isinstance(llm, CostlyLLM) or not llm.costly:
-        return False
-    return not isinstance(llm, FiniteLLM) or llm.finite_outputs(obs) is None
+def is_costly(simulator: SamplesOutputs, obs: Observation) -> bool:
+    """Whether outputs in these rounds take time or money, where the simulator tells."""
+    return isinstance(simulator, TellsCost) and simulator.is_costly(obs)
 
 
 def output_embedding(

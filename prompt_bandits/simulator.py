@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from prompt_bandits import oracle
+from prompt_bandits.action_values import asks_llm
 from prompt_bandits.judging import Judging
 from prompt_bandits.protocols import (
     BaselineReward,
@@ -207,6 +208,10 @@ class PromptSimulator:
     ) -> float:
         """(V(π) − V(uniform)) / (V(optimal) − V(uniform)), over the same contexts. Raises as `optimal_value`."""
         return oracle.optimality(self, policy, Judging(n, seed, n_outputs))
+
+    def is_costly(self, obs: Observation) -> bool:
+        """Whether outputs in these rounds take time or money: a costly LLM, which does not know them beforehand."""
+        return asks_llm(self, obs)
 
     def generation_cost(self, n: int, n_outputs: int | None = None) -> int:
         """How many outputs of a costly LLM `optimal_value` over `n` contexts asks for at most: those of every prompt,

@@ -390,7 +390,7 @@ def test_a_curve_has_about_every_so_many_steps_and_the_last(simulator) -> None:
 
 def test_offline_methods_may_only_sample_the_llm(simulator) -> None:
     llm = stages.FrozenLLMOnly(simulator)
-    assert [name for name in dir(llm) if not name.startswith("_")] == ["respond", "simulator"]
+    assert [name for name in dir(llm) if not name.startswith("_")] == ["is_costly", "respond", "simulator"]
 
 
 def test_a_killed_process_costs_its_job_only(tmp_path) -> None:

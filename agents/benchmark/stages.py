@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from prompt_bandits import saving
-from prompt_bandits.action_values import asks_llm
 from prompt_bandits.collecting import collect
 from prompt_bandits.datasets import BanditDataset
 from prompt_bandits.policies import EpsilonGreedy, OracleScore, Softmax
-from prompt_bandits.protocols import ActionScore, FrozenLLM, Policy
+from prompt_bandits.protocols import ActionScore, Policy
 from prompt_bandits.rounds import Rounds
 from prompt_bandits.simulator import PromptSimulator
 from prompt_bandits.types import Estimate, IntArray, Observation, Output, optimality
@@ -213,7 +212,7 @@ def references(folder: Path, experiment: Experiment) -> References:
 def contexts_of_optimum(simulator: PromptSimulator, evaluation: Evaluation) -> int:
     """As many as elsewhere, unless that asks a costly LLM for every prompt."""
     some = simulator.observe(simulator.oracle_rounds(evaluation.contexts))
-    return min(evaluation.contexts, evaluation.costly_contexts) if asks_llm(simulator, some) else evaluation.contexts
+    return min(evaluation.contexts, evaluation.costly_contexts) if simulator.is_costly(some) else evaluation.contexts
 
 
 @dataclass(frozen=True)
@@ -252,14 +251,12 @@ def evaluate(folder: Path, experiment: Experiment, variant: Variant) -> Judged:
 
 @dataclass(frozen=True, eq=False)
 class FrozenLLMOnly:
-    """All of a simulator that an offline learner may use: it can sample the LLM, and no more."""
+    """All of a simulator that an offline learner may use: to sample the LLM, and to know whether that costs."""
 
     simulator: PromptSimulator
 
-    @property
-    def llm(self) -> FrozenLLM:
-        """It tells what it costs."""
-        return self.simulator.llm
+    def is_costly(self, obs: Observation) -> bool:
+        return self.simulator.is_costly(obs)
 
     def respond(self, obs: Observation, action: IntArray | None, rounds: Rounds) -> Output:
         return self.simulator.respond(obs, action, rounds)

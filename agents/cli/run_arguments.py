@@ -21,6 +21,7 @@ SettingName = Literal[
     "reward_regression",
     "output_noise",
     "movie",
+    "movie_published",
 ]
 _ENVIRONMENT = ("n_actions", "reward_std")
 _OWN = ("n", "beta", "reward_std_for_regression", "tau", "emb_noise", "predictor_steps", "optimizer", "lr")
