@@ -124,6 +124,9 @@ def _set_propensities(fitter: Fitter, propensities: str) -> None:
 def _check(data: LoggedData, estimators: Sequence[Estimator], propensities: str) -> None:
     if len(data) < 2:
         raise ValueError(f"data: expected at least two rounds, got {len(data)}")
+    for one in estimators:
+        if isinstance(one, type):
+            raise ValueError(f"estimators: expected one such as {one.__name__}(), got the class {one.__name__}")
     names = [one.name for one in estimators]
     if not names:
         raise ValueError("estimators: expected at least one, got none")

@@ -74,6 +74,7 @@ def test_a_policy_that_takes_none_of_the_logged_actions_is_refused() -> None:
         ({"level": 95}, "level"),
         ({"estimators": []}, "estimators"),
         ({"estimators": [IPS(), IPS()]}, "estimators: expected one of each name, got ips, ips"),
+        ({"estimators": [IPS]}, r"estimators: expected one such as IPS\(\), got the class IPS"),
         ({"policy": np.full((2, 2), 0.5)}, r"action_dist: expected shape \(3, 2\), got \(2, 2\)"),
         ({"policy": np.full((3, 2, 2), 0.5)}, r"action_dist: expected numbers of shape"),
         ({"policy": np.full((3, 2), 0.6)}, "rows that sum to 1"),
