@@ -61,7 +61,7 @@ _QUICK: dict[str, Any] = {
     "worlds": (0, 1),
     "datasets": 2,
     "contexts": 20_000,
-    "steps": 100,
+    "steps": 300,
     "folds": 2,
     "k": 2,
 }

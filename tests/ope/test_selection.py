@@ -236,6 +236,20 @@ def test_auto_with_few_effective_rounds_is_the_model_with_a_wide_interval() -> N
     assert values.std() > 3 * model.std()
 
 
+def test_what_auto_leaves_out_is_what_lacks_to_the_weighted_end() -> None:
+    c = columns(spread=2.0)
+    weighted = c["q_policy"] + ratio_terms(c["weight"], c["reward"] - c["q_logged"])
+    whole = value(c) + Auto().left_out(c).mean()
+    assert whole == pytest.approx(value(c, model_rounds=1e-9), abs=1e-6)
+    assert abs(whole - weighted.mean()) < abs(value(c) - weighted.mean())
+
+
+def test_auto_is_diagnosed_by_the_weights_before_they_are_moved() -> None:
+    found = evaluate(FAR, prompts_of_three(40), [Auto(), IPS()], q_hat=ByPrompt(), progress=False)
+    assert found["auto"].diagnostics.effective_rounds == found["ips"].diagnostics.effective_rounds
+    assert found["auto"].diagnostics.removed_weight == 0
+
+
 def test_auto_without_any_weight_says_what_the_model_says() -> None:
     c = columns() | {"weight": np.zeros(400)}
     assert value(c) == pytest.approx((c["q_policy"] + c["reward"] - c["q_logged"]).mean())

@@ -26,8 +26,8 @@ _CAPTIONS = {
     "scales: lower is better, and an unbiased estimator falls tenfold while n grows a hundredfold.",
     "distribution": "How large errors are, at the largest n: a curve is the share of datasets with an error of at most "
     "so much. Further left is better; a curve that ends far right is now and then far off.",
-    "coverage": "The share of the intervals that hold the truth; the dotted line is what they promise. An interval "
-    "knows nothing of the bias of its estimator.",
+    "coverage": "The share of the intervals that hold the truth; the dotted line is what they promise. The interval "
+    "of a biased estimator is too narrow, but for that of auto, which holds what is not known of its bias.",
 }
 
 
@@ -76,7 +76,7 @@ def report(folder: Path, settings: OpeBenchmark, found: Judgement, drawn: Mappin
         threshold=settings.threshold,
         among=AMONG,
         policies={name: POLICIES[name][0] for name in settings.policies},
-        beta=settings.beta,
+        beta=f"{settings.beta:g}",
         facts=_facts(settings, n_done),
         missing=n_jobs - n_done,
         truth_se=_truth_se(found, errors),
