@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,10 +58,14 @@ def evaluate(args: Args, folder: Path, names: Sequence[str]) -> str:
 
     estimators, policy, models = _inputs(args, names)
     found: list[Any] = []
+    before = time.process_time()
     taken = seconds(lambda: found.append(ope.evaluate(policy, folder, estimators, models=models, progress=False)))
     refused = [one.name for one in found[0].results if one.refused is not None]
     target = " (target: < 60 s, < 2 GB)" if "all" in names else ""
-    return f"{taken:.1f} s, {len(estimators)} estimators{target}" + (f"; refused: {', '.join(refused)}" * bool(refused))
+    busy = time.process_time() - before
+    return f"{taken:.1f} s ({busy:.1f} s of processor), {len(estimators)} estimators{target}" + (
+        f"; refused: {', '.join(refused)}" * bool(refused)
+    )
 
 
 def bootstrap(args: Args) -> str:

@@ -34,6 +34,18 @@ def test_quickstart_ends_with_a_table_and_a_picture(tmp_path) -> None:
     assert (tmp_path / "policy/policy.json").is_file()
 
 
+def test_evaluate_policy_ends_in_verdicts_the_truth_and_pages(tmp_path) -> None:
+    arguments = ["--n-actions", "10", "--n", "300", "--n-fresh", "600", "--steps", "20", "--out", str(tmp_path)]
+    out = subprocess.run(
+        [sys.executable, ROOT / "examples/evaluate_policy.py", *arguments], capture_output=True, text=True, check=True
+    ).stdout
+    assert len(re.findall(r"^(?:Ship it|Don't ship|The log cannot tell):", out, re.MULTILINE)) == 2
+    assert len(re.findall(r"^Really it gains [+-]\d\.\d{4}\.", out, re.MULTILINE)) == 2
+    for name in ("IPS", "SentenceDM"):
+        assert (tmp_path / name / "policy.json").is_file()
+        assert "<h1>Is " + name in (tmp_path / f"{name}.html").read_text()
+
+
 def test_ci_runs_exactly_the_two_commands_of_the_readme() -> None:
     main, tests = commands((ROOT / "README.md").read_text())[:2]
     script = (ROOT / ".ci/run").read_text()
@@ -47,7 +59,10 @@ def test_ci_runs_exactly_the_two_commands_of_the_readme() -> None:
     "page",
     [
         "README.md",
-        *(f"docs/{name}.md" for name in ("architecture", "datasets", "environments", "learners", "llms", "movie")),
+        *(
+            f"docs/{name}.md"
+            for name in ("architecture", "datasets", "environments", "learners", "llms", "movie", "ope")
+        ),
     ],
 )
 def test_the_code_of_the_documentation_runs(page, tmp_path) -> None:

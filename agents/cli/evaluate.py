@@ -75,6 +75,8 @@ def run(args: Args) -> int:
         print(json.dumps(_finite(compared.to_dict()), ensure_ascii=False, allow_nan=False))
         return 0
     print(compared.text(max(60, min(120, shutil.get_terminal_size((110, 0)).columns))))
+    if args.propensities == "logged" and any("propensity: unknown" in reason for reason in compared.verdict.reasons):
+        print("Where nobody wrote down the probabilities, --propensities estimated fits them to the rounds.")
     print(f"\n{args.out / REPORT} says it with a plot, and what every warning means.")
     return 0
 

@@ -56,10 +56,11 @@ class Comparison:
         return verdict(self.found, self.headline, self.baseline)
 
     def notes(self) -> list[str]:
-        """How to read the verdict."""
+        """How to read the verdict; nothing where there is no estimate to read."""
+        if self.verdict.gain is None:
+            return []
         said = [f"This is the word of {self.headline}, which was settled before looking at the estimates.{self._why()}"]
-        gain = self.gains.get(self.headline)
-        if gain is not None and gain.interval.method != self.found.method:
+        if self.verdict.gain.interval.method != self.found.method:
             said.append(f"Differences have Student's t intervals, since {self.found.method} holds for values only.")
         return [*said, *CONDITIONS]
 
@@ -76,7 +77,7 @@ class Comparison:
             fill(line, width, subsequent_indent="  ") if line[:2] in ("! ", "· ", "x ") else line for line in table
         ]
         rows = 3 + len(self.gains)
-        said = [fill(self.verdict.sentence, width), fill(" ".join(self.notes()), width)]
+        said = [fill(one, width) for one in (self.verdict.sentence, " ".join(self.notes())) if one]
         return "\n".join([*table[:rows], *folded[rows:], "", *said])
 
     def to_dict(self) -> dict[str, Any]:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from .results import Result
 
 _CAPTION = (
-    "Left: what the new policy would earn a round, by each estimator, beside {other} (grey). Right: what it gains over "
-    "that, in pairs over the same rounds; right of 0 is better. Bars are {level} intervals; hollow marks should not be "
-    "believed. The first row gives the verdict."
+    "Left: what the new policy gains a round over {other}, by each estimator, in pairs over the same rounds; right of "
+    "0 is better. Right: what it would earn, beside {other} (grey). Bars are {level} intervals; hollow marks should "
+    "not be believed. The first row gives the verdict."
 )
 WORDS = {
     "value": "What the policy would earn a round, on average.",
@@ -52,7 +52,7 @@ def report(compared: Comparison, facts: Mapping[str, Any]) -> str:
     from ..benchmark.pages import page, picture
 
     found = compared.found
-    other = "the mean logged reward" if compared.baseline is None else compared.baseline.policy
+    other = "the logged rounds" if compared.baseline is None else compared.baseline.policy
     caption = _CAPTION.format(other=other, level=f"{100 * found.level:.4g}%")
     return page(
         "evaluation.html.jinja",
@@ -77,7 +77,7 @@ def report(compared: Comparison, facts: Mapping[str, Any]) -> str:
 
 
 def figure(compared: Comparison) -> Figure:
-    """Values on the left, gains on the right, an estimator a row.
+    """Gains on the left, values on the right, an estimator a row.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -95,7 +95,7 @@ def _figure(compared: Comparison) -> Figure:
     found, other = compared.found, compared.baseline
     said = [one for one in found.results if one.name in compared.gains][::-1]
     size = (9.5, 0.42 * len(said) + 1.4)
-    drawn, (values, gained) = pyplot().subplots(1, 2, figsize=size, sharey=True, layout="constrained")
+    drawn, (gained, values) = pyplot().subplots(1, 2, figsize=size, sharey=True, layout="constrained")
     if other is None:
         within = found.logged_interval
         values.axvspan(within.low, within.high, color=GREY, alpha=0.25, linewidth=0, zorder=0)
@@ -110,8 +110,8 @@ def _figure(compared: Comparison) -> Figure:
         believed = one.believable and (old is None or old.believable)
         _bar(values, row, (one.interval.low, one.value, one.interval.high), colour, one.believable)
         _bar(gained, row, (gain.interval.low, gain.estimate.value, gain.interval.high), colour, believed)
-    values.set_yticks(range(len(said)), [plain(one.name) for one in said])
-    values.set_ylim(-0.6, len(said) - 0.4)
+    gained.set_yticks(range(len(said)), [plain(one.name) for one in said])
+    gained.set_ylim(-0.6, len(said) - 0.4)
     values.set_xlabel("value a round")
     gained.set_xlabel(plain(f"gain over {'the logged rounds' if other is None else other.policy}", 60))
     for ax in (values, gained):
@@ -137,13 +137,13 @@ def estimates_table(compared: Comparison) -> Table:
         rows.append(
             (
                 Entry(one.name),
-                Entry(f"{one.value:.4f} [{one.interval.low:.4f}, {one.interval.high:.4f}]", one.value),
                 *_of_gain(gain),
+                Entry(f"{one.value:.4f} [{one.interval.low:.4f}, {one.interval.high:.4f}]", one.value),
                 _count(None if one.diagnostics is None else one.diagnostics.effective_rounds),
                 Entry("yes" if one.believable else "no"),
             )
         )
-    numbers = map(Column, ("value [interval]", "gain [interval]", "better with", "effective rounds"))
+    numbers = map(Column, ("gain [interval]", "better with", "value [interval]", "effective rounds"))
     return Table((Column("estimator", numeric=False), *numbers, Column("believable", numeric=False)), tuple(rows))
 
 
@@ -172,8 +172,8 @@ def diagnostics_table(compared: Comparison) -> Table:
         "largest share",
         "mean weight",
         "never tried",
-        "weight removed",
-        "propensities off by",
+        "removed",
+        "propensities off",
     )
     columns = (Column("estimator", numeric=False), *map(Column, titles))
     return Table(columns, tuple(_checks(one) for one in compared.found.results if one.diagnostics is not None))

@@ -129,6 +129,15 @@ def test_errors_are_a_line_that_names_what_is_wrong(folder, monkeypatch, capsys,
     assert not (folder / "elsewhere").exists()
 
 
+def test_without_propensities_there_is_a_way_on(folder, capsys) -> None:
+    data = prompt_bandits.BanditDataset.load(folder / "log").take(slice(0, 500))
+    replace(data, propensity=None, policies=(), policy_id=None).save(folder / "untold", overwrite=True)
+    assert run(folder, "better", "--data", str(folder / "untold"), *WEIGHTS) == 0
+    out = said(capsys)
+    assert "The log cannot tell: there is no estimate. propensity: unknown" in out
+    assert "--propensities estimated fits them" in out
+
+
 def test_ctrl_c_leaves_an_earlier_report_as_it_was(folder, monkeypatch, capsys) -> None:
     assert run(folder, "better", *WEIGHTS) == 0
     before = {file.name: file.read_bytes() for file in (folder / "out").iterdir()}
