@@ -123,6 +123,14 @@ def test_cross_validation_finds_the_candidate_that_is_right() -> None:
     assert found[choice.name].value == pytest.approx(found["ips"].value)
 
 
+def test_a_choice_is_diagnosed_by_the_importance_weights() -> None:
+    asked = [CrossValidated(), Slope(), IPS(), CrossValidated((DM(), DRos(lambda_=0.0)), validator=IPS())]
+    found = evaluate(FAR, prompts_of_three(400), asked, q_hat=ByPrompt(), progress=False)
+    for one in asked:
+        assert found[one.name].diagnostics.effective_rounds == found["ips"].diagnostics.effective_rounds
+        assert found[one.name].diagnostics.mean_weight == found["ips"].diagnostics.mean_weight
+
+
 def test_names_say_what_is_not_the_default() -> None:
     assert CrossValidated().name == "cross-validated"
     assert CrossValidated((IPS(), DM()), validator=IPS()).name == "cross-validated[ips, dm, validator=ips]"
@@ -234,14 +242,6 @@ def test_auto_with_few_effective_rounds_is_the_model_with_a_wide_interval() -> N
     assert Auto().belief(c).share < 0.5
     assert abs(values.mean() - model.mean()) < 0.5 * abs(value(c, model_rounds=0.01) - model.mean())
     assert values.std() > 3 * model.std()
-
-
-def test_what_auto_leaves_out_is_what_lacks_to_the_weighted_end() -> None:
-    c = columns(spread=2.0)
-    weighted = c["q_policy"] + ratio_terms(c["weight"], c["reward"] - c["q_logged"])
-    whole = value(c) + Auto().left_out(c).mean()
-    assert whole == pytest.approx(value(c, model_rounds=1e-9), abs=1e-6)
-    assert abs(whole - weighted.mean()) < abs(value(c) - weighted.mean())
 
 
 def test_auto_is_diagnosed_by_the_weights_before_they_are_moved() -> None:

@@ -70,10 +70,6 @@ class Auto(Named):
         noise = left * max(1 / m - 1 / n, 1e-12) if m > 0 else np.inf
         return believed_bias(gap, noise, left / self.model_rounds, self.freedom)
 
-    def left_out(self, c: Mapping[str, FloatArray]) -> FloatArray:
-        """What is not believed of V₁ − V₀, (n,)."""
-        return (1 - self.belief(c).share) * (_weighted_terms(c) - _model_terms(c))
-
     def weights(self, c: Mapping[str, FloatArray]) -> FloatArray:
         """Before anything is done to them: they say how many rounds speak of the policy."""
         return c["weight"]

@@ -11,11 +11,10 @@ import numpy as np
 from prompt_bandits.rounds import named_generator
 from prompt_bandits.types import Estimate, FloatArray, IntArray
 
-from ..columns import Column
 from ..estimators import DM, DR, IPS, SNIPS
 from ..estimators.base import Estimator
 from ..refusing import Refused
-from .several import Inputs, OneOfSeveral, columns_of_all, split_columns, variance_of_mean, willing
+from .several import Inputs, OneOfSeveral, split_columns, variance_of_mean, willing
 
 _LEAST = 2  # rounds on either side
 _CANDIDATES: tuple[Estimator, ...] = (IPS(), SNIPS(), DM(), DR())
@@ -54,11 +53,11 @@ class CrossValidated(OneOfSeveral):
         if self.splits < 2:
             raise ValueError(f"splits: expected >= 2, got {self.splits}")
 
-    def columns(self) -> Mapping[str, Column]:
-        return columns_of_all((*self.candidates, self.validator))
+    def members(self) -> tuple[Estimator, ...]:
+        return (*self.candidates, self.validator)
 
     def chosen(self, c: Mapping[str, FloatArray]) -> Inputs:
-        *every, validator = split_columns((*self.candidates, self.validator), c)
+        *every, validator = split_columns(self.members(), c)
         ready = willing(every)
         losses = self.losses(ready, validator)
         return ready[int(np.argmin([loss.value + self.standard_errors * loss.se for loss in losses]))]

@@ -12,7 +12,7 @@ import numpy as np
 from prompt_bandits.types import FloatArray, IntArray
 
 from ..columns import Column
-from ..estimators.base import Estimator
+from ..estimators.base import Estimator, Weighs
 from ..refusing import Refused
 
 _BETWEEN = "/"
@@ -59,8 +59,18 @@ class OneOfSeveral(ABC):
         told = [_told(one.name, getattr(self, one.name)) for one in changed]
         return f"{self.short}[{', '.join(told)}]" if told else self.short
 
+    def members(self) -> tuple[Estimator, ...]:
+        """All that are asked something."""
+        return self.candidates
+
     def columns(self) -> Mapping[str, Column]:
-        return columns_of_all(self.candidates)
+        every = (one.columns() for one in self.members() if isinstance(one, Weighs))
+        weights = [columns["weight"] for columns in every if "weight" in columns]
+        return columns_of_all(self.members()) | ({"weight": weights[0]} if weights else {})
+
+    def weights(self, c: Mapping[str, FloatArray]) -> FloatArray:
+        """Importance weights, before anything is done to them: they say how many rounds speak of the policy."""
+        return c["weight"] if "weight" in c else np.ones(len(next(iter(c.values()))))
 
     def round_values(self, c: Mapping[str, FloatArray]) -> FloatArray:
         """Raises:
