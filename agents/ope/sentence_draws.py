@@ -79,13 +79,17 @@ def drawn_actions(dist: FloatArray, uniform: FloatArray) -> IntArray:
         dist: (k, |A|).
         uniform: (k, m) in [0, 1).
     """
+    (k, m), n_actions = uniform.shape, dist.shape[1]
     cumulative = np.cumsum(dist, axis=1, dtype=np.float64)
-    m = uniform.shape[1]
-    out = np.empty(uniform.shape, dtype=np.int64)
-    for j in range(m):
-        target = (j + uniform[:, j]) / m * cumulative[:, -1]
-        out[:, j] = (cumulative > target[:, None]).argmax(axis=1)
-    return out
+    target = (np.arange(m) + uniform) / m * cumulative[:, -1:]
+    row = np.arange(k)[:, None]
+    scale = np.where(cumulative[:, -1:] > 0, cumulative[:, -1:], 1)
+    ends = (cumulative / scale + row).ravel()  # ascending from row to row, so that one search does for all
+    found = np.searchsorted(ends, (target / scale + row).ravel(), side="right").reshape(k, m) - row * n_actions
+    action = np.clip(found, 0, n_actions - 1)
+    for i, j in zip(*np.nonzero(dist[row, action] <= 0), strict=True):  # what rounding of the larger numbers got wrong
+        action[i, j] = np.searchsorted(cumulative[i], target[i, j], side="right") % n_actions
+    return np.asarray(action)
 
 
 def written(chunk: Chunk, action: IntArray, scope: str) -> Iterator[Draws]:

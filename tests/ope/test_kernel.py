@@ -9,13 +9,14 @@ import pytest
 
 from agents.density import MonteCarloDensity
 from agents.kernels import OutputKernel, median_bandwidth
-from agents.ope import evaluate
+from agents.ope import evaluate, sentence_draws, shared_kernel_weights
 from agents.ope.columns import columns_of
 from agents.ope.estimators import IPS, SNIPS
 from agents.ope.estimators.kernel import KernelDR, KernelIS, SNKernelIS
-from agents.ope.kernel_weights import RSampled, spread_out
+from agents.ope.sampled_reward import RSampled
 from agents.ope.sentence_draws import drawn_actions
 from agents.ope.sentence_models import SentenceReward
+from agents.ope.shared_kernel_weights import spread_out
 from prompt_bandits import collect
 from prompt_bandits.policies import Logits, OracleScore, Softmax, Uniform
 from prompt_bandits.synthetic import SyntheticConfig
@@ -166,6 +167,16 @@ def test_a_density_of_ours_may_be_given(simulator, logged) -> None:
     one = only(FAR, logged, KernelIS(tau=2.0, density_by="function", n_outputs=50), simulator=simulator, density=given)
     other = only(FAR, logged, KernelIS(tau=2.0, density_by="monte_carlo", n_outputs=50), simulator=simulator)
     assert one.value == pytest.approx(other.value, abs=0.5 * other.se)
+
+
+def test_sentences_that_are_too_many_to_keep_are_written_again(simulator, logged, monkeypatch) -> None:
+    estimators = [KernelIS(tau=1.0, n_outputs=5), KernelIS(tau=2.0, n_outputs=5)]
+    kept = evaluate(FAR, logged, estimators, simulator=simulator)
+    monkeypatch.setattr(shared_kernel_weights, "_KEPT_FEATURES", 0)
+    monkeypatch.setattr(sentence_draws, "_CELLS", 1000)
+    again = evaluate(FAR, logged, estimators, simulator=simulator)
+    for one, other in zip(kept.results, again.results, strict=True):
+        np.testing.assert_allclose(one.round_values, other.round_values, rtol=1e-6)
 
 
 @pytest.mark.parametrize("with_simulator", [True, False])

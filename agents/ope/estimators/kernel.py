@@ -7,15 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..columns import Column, Reward, Weight
-from ..kernel_weights import (
-    FittedDensity,
-    FittedKernelWeight,
-    Kernel,
-    RSampled,
-    SampledKernelWeight,
-    SharedKernelWeight,
-)
+from ..kernel_weights import FittedDensity, FittedKernelWeight, Kernel, SampledKernelWeight
+from ..sampled_reward import RSampled
 from ..sentence_models import RLogged, SentenceReward, check_classes
+from ..shared_kernel_weights import SharedKernelWeight
 from .doubly_robust import DR
 from .weighting import IPS, SNIPS
 
