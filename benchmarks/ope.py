@@ -128,7 +128,8 @@ def main(args: Args) -> None:
             measurements[f"log, {args.n:,} rounds × {args.n_actions} prompts"] = partial(write_log, args, folder)
         measurements["bootstrap"] = partial(bootstrap, args)
         measurements["models"] = partial(inputs, args, args.estimators)
-        measurements[", ".join(PLAIN)] = partial(evaluate, args, folder, PLAIN)
+        if args.estimators != PLAIN:
+            measurements[", ".join(PLAIN)] = partial(evaluate, args, folder, PLAIN)
         measurements[", ".join(args.estimators)] = partial(evaluate, args, folder, args.estimators)
         if args.each:
             names = [one.name for one in estimators_of(args.estimators)]

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 from made_up_runs import SCRIPT, failed_cell, few, hostile_run, made_up_cell, write_run
 
+from agents import ope
 from agents.benchmark.report import write_results
+from agents.ope.comparing import Comparison
+from agents.ope.report import report
+from prompt_bandits import collect
+from prompt_bandits.policies import Uniform
+from prompt_bandits.synthetic import SyntheticConfig
 
 FLAGS = (
     "--headless=new",
@@ -152,3 +158,18 @@ def test_it_follows_the_reader_s_colour_scheme(browser, tmp_path) -> None:
         seen.append(browser.execute_script(background))
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     assert seen == ["rgb(244, 245, 247)", "rgb(20, 22, 26)"]
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_on_a_policy_fits_its_window_and_shows_names_as_text(browser, tmp_path, width) -> None:
+    simulator = SyntheticConfig(n_actions=3).build()
+    data = collect(simulator, Uniform(), 200, seed=0, progress=False)
+    found = ope.evaluate(Uniform(), data, [ope.SNIPS(), ope.IPS()], name=SCRIPT, progress=False)
+    (tmp_path / "report.html").write_text(report(Comparison(found, "snips"), {"policy": SCRIPT}), encoding="utf-8")
+    show(browser, tmp_path, width)
+    assert browser.get_log("browser") == []
+    wide = browser.execute_script("return document.documentElement.scrollWidth")
+    assert wide <= width
+    assert browser.find_element("css selector", "h1").text == f"Is {SCRIPT} better than the policy that logged?"
+    assert browser.execute_script("return document.images[0].naturalWidth") > 300
+    assert "There is nothing to tell" in browser.find_element("css selector", ".verdict.unknown").text

@@ -41,12 +41,15 @@ class BalancingModel:
 
     def weight(self, rows: BanditDataset) -> FloatArray:
         """(k,) of the logged actions, each by the classifier that has not seen the row."""
+        from threadpoolctl import threadpool_limits
+
         from ...cross_fitting import by_fold
 
         out = np.empty(len(rows))
-        for index, classifier in by_fold(self.classifiers, rows, self.seed):
-            logit = classifier.decision_function(_features(rows.obs.take(index), rows.action[index]))
-            out[index] = np.exp(np.minimum(logit, 50))
+        with threadpool_limits(1, "openmp"):  # on a busy machine threads that meet after every tree mostly wait
+            for index, classifier in by_fold(self.classifiers, rows, self.seed):
+                logit = classifier.decision_function(_features(rows.obs.take(index), rows.action[index]))
+                out[index] = np.exp(np.minimum(logit, 50))
         return out
 
 
