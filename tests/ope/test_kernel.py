@@ -170,7 +170,7 @@ def test_a_density_of_ours_may_be_given(simulator, logged) -> None:
 
 
 def test_sentences_that_are_too_many_to_keep_are_written_again(simulator, logged, monkeypatch) -> None:
-    estimators = [KernelIS(tau=1.0, n_outputs=5), KernelIS(tau=2.0, n_outputs=5)]
+    estimators = [KernelIS(tau=1.0, n_outputs=5), KernelDR(tau=2.0, n_outputs=5)]
     kept = evaluate(FAR, logged, estimators, simulator=simulator)
     monkeypatch.setattr(shared_kernel_weights, "_KEPT_FEATURES", 0)
     monkeypatch.setattr(sentence_draws, "_CELLS", 1000)
@@ -225,6 +225,17 @@ def test_a_sum_over_prompts_is_estimated_without_bias() -> None:
     action, stands_for = spread_out(dist[:2], np.array([5, 0]), generator.random((2, 13)))
     assert action.shape == (2, 12)
     np.testing.assert_allclose((stands_for * (action + 1)).sum(axis=1), 21)
+
+
+def test_prompts_that_only_the_policy_takes_are_drawn_too() -> None:
+    """Prompt 1 writes like what was logged for prompt 0, which the policy never takes."""
+    data = three_sentences()
+    object.__setattr__(data.policies[0], "dist", np.array([[0.5, 0.0, 0.5], *LOGGING[1:]]))
+    weights = [
+        only(SECOND, data, laplace(KernelIS, n_outputs=2), simulator=Writes(), seed=seed).round_values[0]
+        for seed in range(10)
+    ]
+    assert max(weights) > 0.1
 
 
 def test_a_certain_logging_policy_leaves_no_other_prompt_to_draw() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agents.cross_fitting import CrossFittedOutputReward
-from agents.ope import evaluate, sentence_balance
+from agents.ope import chunk, evaluate, sentence_balance
 from agents.ope.chunk import chunks_of
 from agents.ope.columns import columns_of
 from agents.ope.estimators import DM, DR, IPS, SNIPS
@@ -62,6 +62,14 @@ def test_sentence_dr_by_hand() -> None:
     np.testing.assert_allclose(clipped.round_values, 4.6 + tamed * [0, -2, -2] + of_outputs, rtol=1e-5)
 
 
+def test_balanced_sentence_dr_by_hand() -> None:
+    """As before: r − r̂(s) = 0, −2, −2, weighted by 1 where balancing is forbidden."""
+    data = three_sentences(np.array([0.0, 1.5, 3.0]))
+    found = only(POLICY, data, BalancedSentenceDR(penalty=1e12), simulator=EXACT, r_hat=Likes())
+    of_outputs = 1.5 / 2.9 + np.array([0.4, 1.5, 1]) / (2.9 / 3) * (np.array([0, 1, 0]) - 1.5 / 2.9)
+    np.testing.assert_allclose(found.round_values, 4.6 + np.array([0, -2, -2]) + of_outputs, rtol=1e-5)
+
+
 class LikesByPrompt:
     """What Likes expects of WRITES."""
 
@@ -101,12 +109,12 @@ def test_weights_balance_the_products_of_users_and_sentences(simulator, logged) 
     fitter = Fitter(logged, FAR, Models(simulator=simulator))
     spec = Balancing(1e-9)
     model, outputs = fitter.get(spec), fitter.get(OUTPUTS)
-    (chunk,) = chunks_of(logged, FAR, fitter.models)
-    weight = model.weight(chunk)
-    z, written = factors(model.features, chunk, logged.require_output())
-    _, average = factors(model.features, chunk, average_output(chunk, outputs))
+    (whole,) = chunks_of(logged, FAR, fitter.models)
+    weight = model.weight(whole)
+    z, written = factors(model.features, whole, logged.require_output())
+    _, average = factors(model.features, whole, average_output(whole, outputs))
     np.testing.assert_allclose((z * weight[:, None]).T @ written, z.T @ average, atol=1e-5 * len(logged))
-    shy = Fitter(logged, FAR, fitter.models).get(Balancing(1e3)).weight(chunk)
+    shy = Fitter(logged, FAR, fitter.models).get(Balancing(1e3)).weight(whole)
     assert weight.mean() == pytest.approx(1, abs=1e-6)
     assert shy.mean() == pytest.approx(1, abs=1e-6)
     assert shy.std() < 0.1 * weight.std()
@@ -142,11 +150,11 @@ def test_every_round_is_judged_by_models_that_have_not_seen_it(logged) -> None:
     assert isinstance(outputs, CrossFittedOutputs)
     predicted = columns_of(logged, FAR, [RLogged(reward)], fitter.models)[RLogged(reward)]
     np.testing.assert_allclose(predicted, r_hat.out_of_fold(logged))
-    unseen = {id(model): set(rows) for rows, model in r_hat.unseen(logged)}
+    unseen = {id(model): set(rows) for parts in (r_hat, outputs) for rows, model in parts.unseen(logged)}
     seen = np.zeros(len(logged), dtype=int)
     for rows, one in q.unseen(logged):
         seen[rows] += 1
-        assert set(rows) <= unseen[id(one.affine[0])]
+        assert set(rows) <= unseen[id(one.affine[0])] & unseen[id(one.outputs)]
     assert (seen == 1).all()
 
 
@@ -175,10 +183,12 @@ def test_chunks_folders_and_arrays_do_not_change_values(simulator, logged, tmp_p
 
 
 def test_of_many_rounds_some_tell_how_to_balance(simulator, logged, monkeypatch) -> None:
-    whole = only(FAR, logged, BalancedSentenceDM(), simulator=simulator)
+    policy = Softmax(OracleScore(simulator), beta=3.0)
+    whole = only(policy, logged, BalancedSentenceDM(), simulator=simulator)
     monkeypatch.setattr(sentence_balance, "_MOST_ROUNDS", 300)
-    some = only(FAR, logged, BalancedSentenceDM(), simulator=simulator)
-    array = only(FAR.action_dist(logged.obs), logged, BalancedSentenceDM(), simulator=simulator)
+    monkeypatch.setattr(chunk, "_ROWS", 150)
+    some = only(policy, logged, BalancedSentenceDM(), simulator=simulator)
+    array = only(policy.action_dist(logged.obs), logged, BalancedSentenceDM(), simulator=simulator)
     np.testing.assert_allclose(array.round_values, some.round_values, rtol=1e-5, atol=1e-6)
     assert some.value != whole.value
     assert some.value == pytest.approx(whole.value, abs=0.5 * whole.se)
