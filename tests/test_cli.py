@@ -41,7 +41,7 @@ def test_the_version_is_that_of_the_package(capsys) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "expected a command: benchmark"),
+        ([], "expected a command: evaluate, benchmark, "),
         (["benchmrk"], "did you mean 'benchmark'?"),
         (["benchmark"], "--out PATH"),
         (["benchmark", "--setting", "nothing"], "invalid choice 'nothing' for argument '--setting'"),
