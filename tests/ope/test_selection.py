@@ -235,11 +235,12 @@ def test_auto_with_many_effective_rounds_is_the_weighted_end() -> None:
     assert value(c) == pytest.approx(weighted.mean(), abs=2e-3)
 
 
-def test_auto_with_few_effective_rounds_is_the_model_with_a_wide_interval() -> None:
+def test_auto_with_fewer_effective_rounds_than_the_model_is_worth_is_the_model_with_a_wide_interval() -> None:
     c = columns(spread=4.0)
     model = c["q_policy"] + c["reward"] - c["q_logged"]
-    values = Auto().round_values(c)
-    assert Auto().belief(c).share < 0.5
+    auto = Auto(model_rounds=20)
+    values = auto.round_values(c)
+    assert auto.belief(c).share < 0.5 < Auto().belief(c).share
     assert abs(values.mean() - model.mean()) < 0.5 * abs(value(c, model_rounds=0.01) - model.mean())
     assert values.std() > 3 * model.std()
 

@@ -41,7 +41,7 @@ class Auto(Named):
         ValueError: numbers that are not positive.
     """
 
-    model_rounds: float = 20.0
+    model_rounds: float = 1.0
     freedom: float = 5.0
     short: ClassVar[str] = "auto"
 
