@@ -17,12 +17,6 @@ def kernel_weight(kernel: Tensor, density: Tensor, clip: float | None = None) ->
     return clipped(kernel.detach() / density, clip)
 
 
-def check_clip(clip: float | None) -> None:
-    """Refuses a clip that leaves no weight."""
-    if clip is not None and not clip > 0:
-        raise ValueError(f"clip: expected > 0 or None, got {clip}")
-
-
 def clipped(weight: Tensor, clip: float | None) -> Tensor:
     """Weights of at most `clip`; all of them with None."""
     return weight if clip is None else weight.clamp(max=clip)

@@ -15,7 +15,8 @@ _TRUTH = {"true": True, "false": False}
 
 
 def parse_value(name: str, text: str, hint: Any) -> Any:
-    """`text` as the first of the types in `hint` that it reads as: none, a truth value, a number, text.
+    """`text` as the first of the types in `hint` that it reads as: none, a truth value, a number, text, a tuple
+    of these such as (0, 1).
 
     Raises:
         ValueError: it reads as none of them.
@@ -26,6 +27,10 @@ def parse_value(name: str, text: str, hint: Any) -> Any:
             return _read(text, kind)
         except ValueError:
             continue
+    for kind in _alternatives(hint):
+        if typing.get_origin(kind) is tuple and text.startswith("(") and text.endswith(")"):
+            inner = [one.strip() for one in text[1:-1].split(",") if one.strip()]
+            return tuple(parse_value(name, one, typing.get_args(kind)[0]) for one in inner)
     names = [{type(None): "none", bool: "true or false"}.get(kind, kind.__name__) for kind in allowed]
     expected = " or ".join(names) if names else "no value from text: it is not a plain field"
     raise ValueError(f"{name}: expected {expected}, got {text!r}")

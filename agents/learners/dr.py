@@ -11,6 +11,7 @@ from typing_extensions import Self
 from prompt_bandits.datasets import BanditDataset
 
 from ..batch import to_tensor
+from ..clipping import check_clip
 from ..cross_fitting import logged_predictions
 from ..losses import policy_gradient_loss
 from ..policies import NeuralPolicy
@@ -18,7 +19,7 @@ from ..protocols import Callback, LoggedData, QFunction, SamplesOutputs
 from ..requirements import check_given
 from ..reward_models import RewardTraining, fit_action_reward_model
 from ..training import Loss
-from ..weights import check_clip, importance_weight
+from ..weights import importance_weight
 from .base import PolicyTraining, fit_policy
 from .model_value import model_value_loss
 from .steps import MakeLoss, Step, StepLoss

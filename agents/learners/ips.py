@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..clipping import check_clip
 from ..losses import policy_gradient_loss
 from ..policies import NeuralPolicy
 from ..protocols import Callback, LoggedData, SamplesOutputs
 from ..training import Loss
-from ..weights import check_clip, importance_weight, self_normalised
+from ..weights import importance_weight, self_normalised
 from .base import PolicyTraining, fit_policy
 from .steps import Step
 

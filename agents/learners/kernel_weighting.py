@@ -10,6 +10,7 @@ from torch import Tensor
 from prompt_bandits.types import FloatArray
 
 from ..batch import to_array, to_tensor
+from ..clipping import check_clip
 from ..density import DensityTraining, MonteCarloDensity, fit_density_model
 from ..kernels import KernelFunction, OutputKernel, median_bandwidth
 from ..losses import expected_reward_loss
@@ -19,7 +20,7 @@ from ..pair_models import OutputReward
 from ..protocols import Density, LoggedData, QFunction, SamplesOutputs
 from ..sampling import outputs_of, require_sampler, without_mask
 from ..segments import in_memory
-from ..weights import check_clip, kernel_weight
+from ..weights import kernel_weight
 from .steps import Step, at
 
 _DENSITIES = ("function", "monte_carlo", "nearest")

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from prompt_bandits.datasets import BanditDataset
 
+from ..clipping import check_clip
 from ..losses import variance_penalty
 from ..policies import NeuralPolicy
 from ..protocols import Callback, LoggedData, SamplesOutputs
 from ..training import Loss
-from ..weights import check_clip, clipped
+from ..weights import clipped
 from .base import PolicyTraining, fit_policy
 from .steps import Step, StepLoss
 

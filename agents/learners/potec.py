@@ -10,13 +10,14 @@ from typing_extensions import Self
 from prompt_bandits.policies import EpsilonGreedy
 
 from ..callbacks import Seen
+from ..clipping import check_clip
 from ..clustering import Clustering, ClusterReward, cluster_prompts
 from ..policies import TwoStage
 from ..protocols import Callback, LoggedData, QFunction, SamplesOutputs
 from ..requirements import check_given
 from ..reward_models import RewardTraining, fit_action_reward_model
 from ..training import Loss
-from ..weights import check_clip, importance_weight
+from ..weights import importance_weight
 from .base import PolicyTraining, fit_policy
 from .dr import doubly_robust_loss
 from .ips import ips_loss

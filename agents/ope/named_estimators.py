@@ -35,7 +35,8 @@ def estimator_named(text: str) -> Estimator:
         close = get_close_matches(short, classes, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(classes)}"
         raise ValueError(f"estimators: unknown estimator {short!r}; {hint}")
-    pairs = [re.sub(r"^\s*lambda\s*=", "lambda_=", pair) for pair in (match[2] or "").split(",") if pair.strip()]
+    given = re.split(r",(?![^(]*\))", match[2] or "")  # not at the commas of a tuple
+    pairs = [re.sub(r"^\s*lambda\s*=", "lambda_=", pair) for pair in given if pair.strip()]
     try:
         made: Estimator = classes[short](**parse_fields(classes[short], pairs))
     except (TypeError, ValueError) as error:

@@ -9,7 +9,7 @@ import pytest
 
 from agents.ope import evaluate
 from agents.ope.columns import Reward, Weight
-from agents.ope.estimators import DM, DR, IPS, SNIPS, DRos
+from agents.ope.estimators import DM, DR, IPS, MIPS, SNIPS, DRos
 from agents.ope.estimators.base import ratio_terms
 from agents.ope.named_estimators import estimator_classes, estimator_named
 from agents.ope.refusing import Refused
@@ -377,3 +377,10 @@ def test_every_estimator_is_found_by_the_name_that_it_has() -> None:
 def test_a_wrong_name_is_answered_with_a_right_one(text, told) -> None:
     with pytest.raises(ValueError, match=told):
         estimator_named(text)
+
+
+def test_an_estimator_is_made_from_the_name_that_tables_give_it() -> None:
+    for made in (MIPS(dimensions=(0, 2)), MIPS(dimensions=(1,), clip=5.0), DRos(lambda_=2.0)):
+        assert estimator_named(made.name) == made
+    with pytest.raises(ValueError, match="mips: dimensions: expected int, got 'x'"):
+        estimator_named("mips[dimensions=(0, x)]")

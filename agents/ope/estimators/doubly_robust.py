@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from prompt_bandits.types import FloatArray
 
+from ...clipping import check_clip
 from ..columns import Column, QLogged, QPolicy
 from ..models import Q_HAT, ModelSpec
 from .base import ratio_terms
-from .transforms import check_clip, check_not_negative, clipped, switched
+from .transforms import check_not_negative, clipped, switched
 from .weighting import Weighting, smaller_known
 
 

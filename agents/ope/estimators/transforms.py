@@ -41,12 +41,6 @@ def switched(weight: FloatArray, tau: float) -> FloatArray:
     return np.where(weight <= tau, weight, 0.0)
 
 
-def check_clip(clip: float | None) -> None:
-    """Refuses a clip that leaves no weight."""
-    if clip is not None and not clip > 0:
-        raise ValueError(f"clip: expected > 0 or None, got {clip}")
-
-
 def check_not_negative(name: str, value: float) -> None:
     """Refuses negative numbers and NaN; infinity is well."""
     if not value >= 0:

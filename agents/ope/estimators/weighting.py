@@ -9,11 +9,12 @@ from typing import ClassVar
 
 from prompt_bandits.types import FloatArray
 
+from ...clipping import check_clip
 from ..basic_columns import LOGGERS
 from ..columns import Column, Reward, Weight
 from ..refusing import NO_WEIGHT, Refused
 from .base import Named, ratio_terms
-from .transforms import check_clip, clipped
+from .transforms import clipped
 
 
 @dataclass(frozen=True)
