@@ -1,4 +1,4 @@
-"""Intervals hold the exact value as often as they say: 2,000 logs of 2,000 rounds of the synthetic world, 10 prompts."""
+"""Intervals hold the exact value as often as they say: 2,000 logs of 2,000 rounds, synthetic, 10 prompts."""
 
 from __future__ import annotations
 
