@@ -61,7 +61,7 @@ class Comparison:
             return []
         said = [f"This is the word of {self.headline}, which was settled before looking at the estimates.{self._why()}"]
         if self.verdict.gain.interval.method != self.found.method:
-            said.append(f"Differences have Student's t intervals, since {self.found.method} holds for values only.")
+            said.append(f"Differences have Student's t intervals, since {self.found.method} cannot be had of them.")
         return [*said, *CONDITIONS]
 
     def _why(self) -> str:

@@ -110,7 +110,7 @@ def evaluate(
     ]
     title = name or policy_name(policy)
     kept = fitter.models.for_other_policies()
-    return Evaluation(title, tuple(results), columns[Reward()], kept, level, interval, seed)
+    return Evaluation(title, tuple(results), columns[Reward()], kept, level, interval, seed, asked.reward_range)
 
 
 def _set_propensities(fitter: Fitter, propensities: str) -> None:

@@ -16,6 +16,7 @@ from .models import Models
 from .refusing import Refused
 
 if TYPE_CHECKING:
+    from .interval_type import Bounds
     from .intervals import Interval
     from .paired import Difference
 
@@ -32,6 +33,7 @@ class Result:
     warnings: tuple[str, ...] = ()  # in plain words, the grave first
     round_values: FloatArray | None = None  # (n,), whose mean is the value
     refused: str | None = None  # why there is no value
+    bounds: Bounds | None = None  # of every round value, where the interval rests on them
 
     @property
     def believable(self) -> bool:
@@ -82,6 +84,7 @@ class Evaluation(Mapping[str, Result]):
     level: float
     method: str  # of the intervals
     seed: int
+    reward_range: Bounds | None = None  # of what is possible, where it was told
 
     def __getitem__(self, name: str) -> Result:
         for one in self.results:
@@ -105,14 +108,17 @@ class Evaluation(Mapping[str, Result]):
         """Of that."""
         from .intervals import interval
 
-        return interval(self.reward, _without_bounds(self.method), self.level, seed=self.seed)
+        binary = bool(np.isin(self.reward, (0, 1)).all())
+        method = self._method(self.reward_range, binary)
+        return interval(self.reward, method, self.level, self.reward_range, self.seed)
 
     @cached_property
     def improvement(self) -> Mapping[str, Difference]:
         """What the policy gains over the logging policy, in pairs over the same rounds, by each estimator that says
         something.
         """
-        return {one.name: self._paired(one.terms(), self.reward) for one in self.results if one.refused is None}
+        logged = Result("logged", round_values=self.reward, bounds=self.reward_range)
+        return {one.name: self._paired(one, logged) for one in self.results if one.refused is None}
 
     def difference(self, other: Evaluation) -> Mapping[str, Difference]:
         """What the policy gains over another one, in pairs over the same rounds, by each estimator that says something
@@ -126,17 +132,27 @@ class Evaluation(Mapping[str, Result]):
                 f"other: expected an evaluation over the same {len(self.reward)} rounds in the same order, got other "
                 f"rewards, {len(other.reward)} of them"
             )
-        said = {one.name: one.terms() for one in other.results if one.refused is None}
+        said = {one.name: one for one in other.results if one.refused is None}
         return {
-            one.name: self._paired(one.terms(), said[one.name])
+            one.name: self._paired(one, said[one.name])
             for one in self.results
             if one.refused is None and one.name in said
         }
 
-    def _paired(self, new: FloatArray, old: FloatArray) -> Difference:
+    def _paired(self, new: Result, old: Result) -> Difference:
         from .paired import difference
 
-        return difference(new, old, _without_bounds(self.method), self.level, seed=self.seed)
+        known = None if new.bounds is None or old.bounds is None else _apart(new.bounds, old.bounds)
+        return difference(new.terms(), old.terms(), self._method(known), self.level, known, self.seed)
+
+    def _method(self, bounds: Bounds | None, binary: bool = False) -> str:
+        """The method, or Student's t where that holds for values of known bounds or for binary ones only."""
+        from .intervals import METHODS
+
+        fits = (
+            binary if self.method == "clopper_pearson" else bounds is not None or not METHODS[self.method].needs_bounds
+        )
+        return self.method if fits else "student_t"
 
     def __str__(self) -> str:
         from .tables import evaluation_table
@@ -166,8 +182,6 @@ class Evaluation(Mapping[str, Result]):
         }
 
 
-def _without_bounds(method: str) -> str:
-    """The method, or Student's t for one that holds for bounded or binary values only."""
-    from .intervals import METHODS
-
-    return "student_t" if METHODS[method].needs_bounds or method == "clopper_pearson" else method
+def _apart(new: Bounds, old: Bounds) -> Bounds:
+    """Of the difference of two values within these."""
+    return new[0] - old[1], new[1] - old[0]

@@ -16,6 +16,7 @@ from .refusing import NO_WEIGHT, Refused
 from .results import Result
 
 if TYPE_CHECKING:
+    from .interval_type import Bounds
     from .intervals import Interval
 
 Named = Mapping[str, FloatArray]
@@ -72,25 +73,31 @@ class Telling:
             assert values.shape == self.columns[Reward()].shape, f"{estimator.name}: {values.shape}"
             if isinstance(estimator, Weighs) and not estimator.weights(c).any() and not values.any():
                 raise Refused(NO_WEIGHT)
-            within, instead = self._interval(estimator, values)
+            bounds = self._bounds(estimator)
+            within, instead = self._interval(values, bounds)
         except Refused as error:
             return Result(estimator.name, refused=str(error))
         estimate, found = Estimate.from_terms(values), self._diagnostics(estimator, c)
         warnings = found.warnings() if instead is None else (*found.warnings(), instead)
-        return Result(estimator.name, estimate.value, estimate.se, within, found, warnings, values)
+        return Result(estimator.name, estimate.value, estimate.se, within, found, warnings, values, bounds=bounds)
 
-    def _interval(self, estimator: Estimator, values: FloatArray) -> tuple[Interval, str | None]:
+    def _bounds(self, estimator: Estimator) -> Bounds | None:
+        """Of the round values, where they are known and the interval needs them."""
+        from .intervals import METHODS
+
+        if not (METHODS[self.asked.method].needs_bounds and isinstance(estimator, BoundsRoundValues)):
+            return None
+        assert self.asked.reward_range is not None
+        return estimator.bounds(self.asked.reward_range, self.asked.largest_weight)
+
+    def _interval(self, values: FloatArray, bounds: Bounds | None) -> tuple[Interval, str | None]:
         """The interval, and if it is another one than was asked for, why."""
-        from .intervals import METHODS, interval
+        from .intervals import interval
 
-        method, bounds = self.asked.method, None
-        if METHODS[method].needs_bounds and isinstance(estimator, BoundsRoundValues):
-            assert self.asked.reward_range is not None
-            bounds = estimator.bounds(self.asked.reward_range, self.asked.largest_weight)
         try:
-            return interval(values, method, self.asked.level, bounds, self.asked.seed), None
+            return interval(values, self.asked.method, self.asked.level, bounds, self.asked.seed), None
         except ValueError as error:
-            told = f"The interval is Student's t, since {method} cannot be had: {error}."
+            told = f"The interval is Student's t, since {self.asked.method} cannot be had: {error}."
             return interval(values, "student_t", self.asked.level), told
 
     def _diagnostics(self, estimator: Estimator, c: Named) -> Diagnostics:

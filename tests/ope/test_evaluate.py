@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from agents.ope import evaluate
+from agents.ope.closed_form import clopper_pearson
 from agents.ope.estimators import DM, DR, IPS, MRDR, SNIPS, BalancedIPW, Replay
 from agents.propensity import PropensityTraining
 from agents.reward_training import RewardTraining
@@ -99,6 +100,21 @@ def test_an_interval_that_cannot_be_had_is_students_and_says_so() -> None:
     assert found["ips[clip=2]"].interval.high == pytest.approx(min(10, 13.6 / 3 + 10 * half))
     assert found["snips"].interval.method == "student_t"
     assert any("Student's t, since hoeffding cannot be had" in told for told in found["snips"].warnings)
+    # w·r − r lies in [0 − 5, 25 − 0], so that its interval is wider by 30/25; of SNIPS nothing is known beforehand
+    gain = found.improvement["ips"].interval
+    assert (gain.method, gain.high) == (
+        "hoeffding",
+        pytest.approx(min(25, found.improvement["ips"].estimate.value + 30 * half)),
+    )
+    assert found.improvement["snips"].interval.method == "student_t"
+    assert found.logged_interval.method == "hoeffding"
+
+
+def test_binary_rewards_as_logged_have_the_interval_of_a_proportion() -> None:
+    data = replace(three_rounds(), reward=np.array([1.0, 0.0, 1.0]))
+    found = evaluate(POLICY, data, [IPS()], interval="clopper_pearson")
+    assert found.logged_interval == clopper_pearson(data.reward, 0.95)
+    assert found.improvement["ips"].interval.method == "student_t"
 
 
 @pytest.mark.parametrize(
