@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, overload
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
+from prompt_bandits.checking import check_choice
 from prompt_bandits.datasets.dataset import BanditDataset
 from prompt_bandits.datasets.places import whole_folder
 from prompt_bandits.datasets.stored import StoredDataset
@@ -17,7 +18,7 @@ from prompt_bandits.playing import Play
 from prompt_bandits.progress import progress_bar
 from prompt_bandits.protocols import Policy
 from prompt_bandits.simulator import PromptSimulator
-from prompt_bandits.workers import play_in_processes
+from prompt_bandits.workers import ENGINES, play_with_workers
 
 Playable: TypeAlias = "str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any] | PromptSimulator"
 
@@ -40,6 +41,7 @@ def collect(
     start: int = 0,
     resume: bool = False,
     workers: int = 1,
+    engine: str = "processes",
     overwrite: bool = False,
     progress: bool = True,
     **kwargs: Any,
@@ -62,6 +64,8 @@ def collect(
         workers: processes that share the rounds. Each makes environment and policy anew from what the folder at
             `path` says of them; so the environment is one with an id (or a `SyntheticConfig`'s), without wrappers that
             change rounds, and the policy one that can be saved.
+        engine: what starts the workers: `"processes"` of this machine, or `"ray"`, which starts those that die anew, on
+            the machines of a cluster too. Not for an LLM that has to be asked.
         overwrite: replace a dataset at `path`, once all rounds are played.
         progress: a progress bar on what takes longer than a second, where there is a terminal.
         kwargs: arguments of `gym.make`, with an id.
@@ -83,8 +87,9 @@ def collect(
         raise TypeError(f"policy: expected an object with `action_dist`, got {policy!r}")
     if kwargs and not isinstance(env, str):
         raise TypeError(f"collect: expected environment arguments only beside an id, got {', '.join(kwargs)}")
-    if path is None and (resume or overwrite or workers > 1):
-        raise ValueError("path: expected one with resume, overwrite or several workers, got none")
+    check_choice("engine", engine, ENGINES)
+    if path is None and (resume or overwrite or workers > 1 or engine == "ray"):
+        raise ValueError("path: expected one with resume, overwrite, several workers or Ray, got none")
     if resume and overwrite:
         raise ValueError("collect: expected resume or overwrite, got both")
     made = gym.make(env, **kwargs) if isinstance(env, str) else env
@@ -93,16 +98,18 @@ def collect(
         if path is None:
             return BanditDataset.concat(list(_shown(play.rows([span]), n, progress)))
         if not overwrite:
-            return _record(play, Path(path), span, resume, workers, progress)
+            return _record(play, Path(path), span, resume, workers, engine, progress)
         with whole_folder(Path(path), overwrite=True) as draft:
-            _record(play, draft, span, False, workers, progress)
+            _record(play, draft, span, False, workers, engine, progress)
         return StoredDataset.open(path)
     finally:
         if isinstance(env, str):
             made.close()  # type: ignore[union-attr]
 
 
-def _record(play: Play, path: Path, span: tuple[int, int], resume: bool, workers: int, progress: bool) -> StoredDataset:
+def _record(
+    play: Play, path: Path, span: tuple[int, int], resume: bool, workers: int, engine: str, progress: bool
+) -> StoredDataset:
     """Plays to a folder, which keeps what is flushed whatever happens."""
     if resume:
         play.refuse_resuming()
@@ -110,8 +117,8 @@ def _record(play: Play, path: Path, span: tuple[int, int], resume: bool, workers
         if writer.description is not None and play.simulator is not None:
             writer.description.check_source(play.simulator.prompts, play.spec)
             writer.description.check_policy(play.policy)
-        if workers > 1:
-            play_in_processes(play, writer, span, workers, progress)
+        if workers > 1 or engine == "ray":
+            play_with_workers(play, writer, span, workers, engine, progress)
         else:
             missing = writer.keys.missing(play.seed, *span)
             for rows in _shown(play.rows(missing), sum(end - begin for begin, end in missing), progress):

@@ -133,7 +133,7 @@ def test_what_workers_cannot_make_anew_is_refused(tmp_path, simulator) -> None:
     shifted = gym.wrappers.TransformReward(gym.make(SYNTHETIC, n_actions=10), lambda reward: reward + 1)
     with pytest.raises(ValueError, match="workers: expected an environment of ours without wrappers"):
         collect(shifted, Uniform(), 10, path=tmp_path / "c", workers=2)
-    with pytest.raises(ValueError, match="path: expected one with resume, overwrite or several workers"):
+    with pytest.raises(ValueError, match="path: expected one with resume, overwrite, several workers or Ray"):
         collect(simulator, Uniform(), 10, workers=2)
     with pytest.raises(ValueError, match="workers >= 1"):
         collect(simulator, Uniform(), 10, workers=0)

@@ -138,7 +138,7 @@ class CachedLM:
     """
 
     def __init__(self, model: TextModel, cache: SentenceCache, replay: bool = False) -> None:
-        self.model, self._cache, self._replay = model, cache, replay
+        self.model, self._cache, self.replay = model, cache, replay
 
     @property
     def identity(self) -> dict[str, str]:
@@ -163,7 +163,7 @@ class CachedLM:
             return
         waiting = list(positions.values())
         asked = [requests[where[0]] for where in waiting]
-        if self._replay:
+        if self.replay:
             raise self._missing(asked).among(len(requests), waiting)
         try:
             for j, completion in self.model.complete(asked, sampling):
