@@ -19,12 +19,15 @@ _REQUIRED = ("state", "action", "reward", "step_per_trajectory", "action_type")
 
 
 def to_scope_rl(data: LoggedData, *, behavior_policy: str = "logging", dataset_id: int = 0) -> dict[str, Any]:
-    """Rounds as scope-rl takes them: `OffPolicyEvaluation(logged_dataset=to_scope_rl(data), …)`.
+    """Rounds as scope-rl takes them:
+    `OffPolicyEvaluation(logged_dataset=to_scope_rl(data), …, disable_reward_after_done=False)`.
 
-    Every round is a trajectory of one step that ends it. `state` is context and query side by side, told apart by
-    `state_keys`; `action_meaning` are the prompts' texts, or their ids; `info` holds every other column of the rounds
-    (sentences, query texts, outputs, masks, ids, extras), as the environments that scope-rl knows tell theirs. Keys of
-    our own are `action_context` and `prompt_id`. Policies, oracle columns and the environment's spec are lost.
+    Every round is a trajectory of one step that ends it: `done` is 1, as fitted Q evaluation needs it. By default
+    scope-rl's `OffPolicyEvaluation` takes rewards of steps that are done for 0, hence the argument above. `state` is
+    context and query side by side, told apart by `state_keys`; `action_meaning` are the prompts' texts, or their ids;
+    `info` holds every other column of the rounds (sentences, query texts, outputs, masks, ids, extras), as the
+    environments that scope-rl knows tell theirs. Keys of our own are `action_context` and `prompt_id`. Policies, oracle
+    columns and the environment's spec are lost.
 
     Args:
         data: rounds; a folder is read into memory.
