@@ -1,0 +1,1 @@
+"""Our environments, data and policies in other people's libraries. Each module wants its library installed."""
