@@ -110,13 +110,19 @@ def _resolved(written: str | None, refusal: str) -> Callable[..., Any]:
 
 @contextmanager
 def _whole(path: Path, overwrite: bool) -> Iterator[Path]:
-    """A place beside `path`, of the same name, that is moved there at the end; on an error nothing is changed."""
+    """A place beside `path`, of the same name, that is moved there at the end, together with what else was written
+    next to it; on an error nothing is changed.
+    """
     _check_free(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield beside / path.name
-        (beside / path.name).replace(path)
+        made = sorted(beside.iterdir())
+        for file in made:
+            _check_free(path.with_name(file.name), overwrite)
+        for file in made:
+            file.replace(path.with_name(file.name))
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -149,8 +155,12 @@ _ALL = (
     Format("d3rlpy", "an MDPDataset in memory, see to_d3rlpy and from_d3rlpy", None, None),
     _files("csv", "one CSV row a round, vectors as JSON lists", "csv_files", streams=True),
     _files("jsonl", "one JSON object a round", "json_lines", streams=True),
-    _files("trl", "JSON lines of prompt, completion and reward, as TRL's trainers read", "trl", streams=True),
-    _files("preferences", "JSON lines of prompt, chosen and rejected, as TRL's trainers read", "preferences"),
+    Format(
+        "trl", "JSON lines of prompt, completion and reward for TRL", f"{_HERE}.trl:export_file", None, streams=True
+    ),
+    Format(
+        "preferences", "JSON lines of prompt, chosen and rejected for TRL", f"{_HERE}.preferences:export_file", None
+    ),
 )
 FORMATS: Mapping[str, Format] = MappingProxyType({format.name: format for format in _ALL})
 """All formats by name."""
