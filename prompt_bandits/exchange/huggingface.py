@@ -147,7 +147,7 @@ def _schema(table: Any) -> Any:
 def _quietly() -> Iterator[None]:
     """Without the library's progress bars; afterwards they are as they were."""
     datasets = _datasets()
-    shown = datasets.utils.are_progress_bars_enabled()
+    shown = not datasets.utils.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
         yield
