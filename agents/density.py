@@ -25,6 +25,7 @@ from .batch import features_of, to_array, to_tensor
 from .kernels import OutputKernel
 from .losses import squared_loss
 from .networks import PairwiseMLP
+from .processes import current
 from .protocols import Callback, LoggedData, SamplesOutputs
 from .reward_models import PairModel
 from .sampling import output_embedding, without_mask
@@ -142,14 +143,15 @@ class _Pairs:
         self._segment_end = self._prepared_end = self._begin = 0
 
     def step(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Features (B, d), first outputs (B, d_o) and kernel values (B,) of step 0, 1, …"""
+        """Features (B, d), first outputs (B, d_o) and kernel values (B,) of step 0, 1, …, those of this process."""
         size = self.training.batch_size
         if step >= self._segment_end:
             self._next_segment(step)
         if step >= self._prepared_end:
             self._begin, self._prepared_end = step, min(step + max(1, _PREPARED // size), self._segment_end)
             self._prepare(step * size, self._prepared_end * size)
-        rows = slice((step - self._begin) * size, (step - self._begin + 1) * size)
+        own, first = current().rows(size), (step - self._begin) * size
+        rows = slice(first + own.start, first + own.stop)
         return self._some[rows], self._first[rows], self._values[rows]
 
     def _next_segment(self, step: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from prompt_bandits.rounds import Rounds
 
+from .processes import current
 from .reward_training import Pairs, RewardTraining
 
 _AT_ONCE = 1 << 13  # rounds made at a time
@@ -21,7 +22,7 @@ def fresh_pairs(
 
     They come from sequential rounds of their own scope, made many steps at a time, and none that is not asked for.
     """
-    size, step = training.batch_size, 0
+    size, step, own = training.batch_size, 0, current().rows(training.batch_size)
     for make, lasting in sources:
         end = int(min(training.steps, step + lasting))
         while step < end:
@@ -29,7 +30,7 @@ def fresh_pairs(
             pairs = make(Rounds(seed, step * size, steps * size, f"fit/{label}"))
             step += steps
             for i in range(steps):
-                yield pairs.take(slice(i * size, (i + 1) * size))
+                yield pairs.take(slice(i * size, (i + 1) * size)).take(own)
         if step == training.steps:
             return
 

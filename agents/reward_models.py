@@ -16,6 +16,7 @@ from prompt_bandits.types import IntArray, Prompts
 
 from .batch import Batch, to_tensor
 from .pair_models import ActionRewardModel, OutputReward, OutputRewardModel, PairModel, RewardModel
+from .processes import current
 from .protocols import Callback, LoggedData, SamplesOutputs
 from .reward_training import M, Pairs, RewardTraining, new_model, regress
 from .sampling import output_embedding, without_mask
@@ -160,7 +161,7 @@ class _LoggedPairs:
         self._stream = RoundStream(seed, f"fit/{view.label}")
 
     def next(self) -> Pairs:
-        rows, rounds = next(self._prepared), self._stream.next(self._training.batch_size)
+        rows, rounds = next(self._prepared), current().share(self._stream.next(self._training.batch_size))
         return self._at(rows, rounds.integers("row", len(rows.batch)), rounds)
 
     def all_of(self, data: BanditDataset) -> Pairs:

@@ -16,6 +16,7 @@ from prompt_bandits.progress import progress_bar
 from prompt_bandits.protocols import Policy
 from prompt_bandits.rounds import named_generator
 
+from .processes import current
 from .protocols import Callback
 
 _UNFIT = ("Optimizer", "LBFGS", "SparseAdam")  # no optimizer, no single steps, no dense gradients
@@ -105,22 +106,26 @@ def optimise(
 
     Every `log_every` steps (and at the end) the means of the loss and its metrics go to `callback`. With `validate`
     (lower is better) the parameters end as they were at its best, untrained ones included, and `patience` may end it
-    early.
+    early. Inside `processes.together()` all processes do this at once, with `loss` over their shares of the rounds;
+    the main one shows the bar and calls `callback`.
 
     Raises:
         FloatingPointError: the loss is not finite; it names the step.
     """
+    processes = current()
+    processes.align(module)
     optimizer = make_optimizer(module, config)
     best = _Best(module, config.patience)
     if validate is not None:
         with torch.no_grad():
-            best.update(validate())
+            best.update(_score(validate))
     window = _Window()
-    with progress_bar(config.steps, label, True) as bar:
+    with progress_bar(config.steps, label, processes.is_main) as bar:
         for step in range(1, config.steps + 1):
             now = loss(step)
             optimizer.zero_grad(set_to_none=True)
             now.value.backward()  # type: ignore[no-untyped-call]
+            processes.average_gradients(module)
             optimizer.step()
             window.add(now)
             if step % config.log_every and step != config.steps:
@@ -130,13 +135,18 @@ def optimise(
             window = _Window()
             if validate is not None:
                 with torch.no_grad():
-                    metrics["validation"] = validate()
-            if callback is not None:
+                    metrics["validation"] = _score(validate)
+            if callback is not None and processes.is_main:
                 callback(step, metrics, policy)
             if validate is not None and best.update(metrics["validation"]):
                 break
     if config.checkpoint == "best":
         best.restore()
+
+
+def _score(validate: Callable[[], float]) -> float:
+    """The same for all processes, so that they keep and end alike."""
+    return current().mean({"validation": validate()})["validation"]
 
 
 class _Window:
@@ -154,7 +164,7 @@ class _Window:
             self._sums[name] = value.detach() if known is None else known + value.detach()
 
     def means(self, label: str, step: int) -> dict[str, float]:
-        means = {name: float(total) / self.n for name, total in self._sums.items()}
+        means = current().mean({name: float(total) / self.n for name, total in self._sums.items()})
         if not math.isfinite(means["loss"]):
             raise FloatingPointError(
                 f"{label}: the loss is {means['loss']} by step {step}; a smaller lr, or data within range, may help"

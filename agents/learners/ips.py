@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..clipping import check_clip
 from ..losses import policy_gradient_loss
 from ..policies import NeuralPolicy
+from ..processes import require_one_process
 from ..protocols import Callback, LoggedData, SamplesOutputs
 from ..training import Loss
 from ..weights import importance_weight, self_normalised
@@ -43,6 +44,8 @@ class IPS(PolicyTraining):
         Raises:
             ValueError: the propensities are unknown.
         """
+        if self.self_normalised:
+            require_one_process("self_normalised")
         data.require_columns("propensity")
         return fit_policy(self, data, lambda rounds: self._loss, name="ips", seed=seed, callback=callback)
 

@@ -17,6 +17,7 @@ from ..losses import expected_reward_loss
 from ..nearest_density import NearestDensity
 from ..output_model import fit_output_model
 from ..pair_models import OutputReward
+from ..processes import require_one_process
 from ..protocols import Density, LoggedData, QFunction, SamplesOutputs
 from ..sampling import outputs_of, require_sampler, without_mask
 from ..segments import in_memory
@@ -57,6 +58,8 @@ class KernelWeighting:
 
     def output_kernel(self, data: LoggedData, seed: int) -> OutputKernel:
         """The kernel, with its bandwidth in numbers."""
+        if self.self_normalised:
+            require_one_process("self_normalised")
         tau = self.tau
         if isinstance(tau, str):
             tau = median_bandwidth(in_memory(data, 64, seed).require_output(), self.emb_noise, seed)

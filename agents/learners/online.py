@@ -15,6 +15,7 @@ from ..callbacks import Seen
 from ..clustering import Clustering, ClusterReward
 from ..losses import policy_gradient_loss
 from ..policies import TwoStage
+from ..processes import require_one_process
 from ..protocols import Callback, LoggedData, PlaysRounds, QFunction
 from ..requirements import check_given
 from ..training import Loss
@@ -57,6 +58,8 @@ class OnlineREINFORCE(PolicyTraining):
         check_given(q_hat=q_hat, clustering=clustering)
         if (q_hat is None) != (clustering is None):
             raise ValueError("q_hat, clustering: expected both, for two stages, or neither")
+        if self.baseline == "mean":
+            require_one_process("baseline='mean'")
         loss = self._loss()
         if q_hat is None or clustering is None:
             return fit_online(self, player, loss, name="online", seed=seed, callback=callback)

@@ -9,6 +9,7 @@ from prompt_bandits.datasets import BanditDataset
 from ..clipping import check_clip
 from ..losses import variance_penalty
 from ..policies import NeuralPolicy
+from ..processes import require_one_process
 from ..protocols import Callback, LoggedData, SamplesOutputs
 from ..training import Loss
 from ..weights import clipped
@@ -46,6 +47,8 @@ class POEM(PolicyTraining):
         Raises:
             ValueError: the propensities are unknown.
         """
+        if self.variance_penalty:
+            require_one_process("variance_penalty")
         data.require_columns("propensity")
         n = len(data)
 

@@ -17,6 +17,7 @@ from prompt_bandits.types import FloatArray, IntArray, Observation
 from ..batch import Batch, features_of, to_array, to_tensor
 from ..clustering import Clustering
 from ..policies import NeuralPolicy, masked_log_softmax
+from ..processes import current
 from ..protocols import PlaysRounds
 from ..segments import Segment, per_step
 from ..training import Loss
@@ -137,7 +138,7 @@ class LoggedSteps:
 
     def next(self) -> Step:
         rows, self.loss = next(self._prepared)
-        rounds = self._stream.next(self._size)
+        rounds = current().share(self._stream.next(self._size))
         return rows.at(rounds.integers("row", len(rows.batch)), rounds)
 
 
@@ -154,7 +155,7 @@ class ContextSteps:
         self._stream, self._size = stream, batch_size
 
     def next(self) -> Step:
-        rounds = self._stream.next(self._size)
+        rounds = current().share(self._stream.next(self._size))
         obs = self.simulator.observe(rounds)
         return Step(_NO_ROWS, obs, None, self.log_probs(obs), rounds)
 
@@ -196,7 +197,7 @@ class PlayedSteps(ContextSteps):
         self.clustering, self.choose = clustering, choose or (lambda _, arm: arm)
 
     def next(self) -> Step:
-        rounds = self._stream.next(self._size)
+        rounds = current().share(self._stream.next(self._size))
         obs = self.simulator.observe(rounds)
         log_probs = self.log_probs(obs if self.clustering is None else self.clustering.observation(obs))
         arm = Step(_NO_ROWS, obs, None, log_probs, rounds).draw()
