@@ -155,12 +155,8 @@ _ALL = (
     Format("d3rlpy", "an MDPDataset in memory, see to_d3rlpy and from_d3rlpy", None, None),
     _files("csv", "one CSV row a round, vectors as JSON lists", "csv_files", streams=True),
     _files("jsonl", "one JSON object a round", "json_lines", streams=True),
-    Format(
-        "trl", "JSON lines of prompt, completion and reward for TRL", f"{_HERE}.trl:export_file", None, streams=True
-    ),
-    Format(
-        "preferences", "JSON lines of prompt, chosen and rejected for TRL", f"{_HERE}.preferences:export_file", None
-    ),
+    Format("trl", "JSON lines of prompt, completion, reward for TRL", f"{_HERE}.trl:export_file", None, streams=True),
+    Format("preferences", "JSON lines of prompt, chosen, rejected for TRL", f"{_HERE}.preferences:export_file", None),
 )
 FORMATS: Mapping[str, Format] = MappingProxyType({format.name: format for format in _ALL})
 """All formats by name."""

@@ -16,28 +16,31 @@ ROWS = 8192
 """Rounds of a folder that are in memory at a time."""
 
 
-def in_parts(data: LoggedData, columns: Sequence[str] | None = None, size: int = ROWS) -> Iterator[BanditDataset]:
+def in_parts(
+    data: LoggedData, columns: Sequence[str] | None = None, size: int = ROWS, *, without: Sequence[str] = ()
+) -> Iterator[BanditDataset]:
     """All rounds in the order of the data, `size` at a time.
 
     Args:
         data: rounds.
         columns: which to read from a folder (those that are there, and what every row has); None: all.
         size: rounds a part.
+        without: columns not to read from a folder.
     """
     if isinstance(data, StoredDataset):
-        yield from data.batches(size, columns=_present(data, columns))
+        yield from data.batches(size, columns=_present(data, columns, without))
     else:
         for begin in range(0, len(data), size):
             yield data.take(slice(begin, begin + size))
 
 
-def in_memory(data: LoggedData, columns: Sequence[str] | None = None) -> BanditDataset:
+def in_memory(data: LoggedData, columns: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> BanditDataset:
     """All rounds together; arguments as in `in_parts`."""
-    return data if isinstance(data, BanditDataset) else data.load(_present(data, columns))
+    return data if isinstance(data, BanditDataset) else data.load(_present(data, columns, without))
 
 
-def _present(data: StoredDataset, columns: Sequence[str] | None) -> list[str] | None:
-    return None if columns is None else [name for name in columns if name in data.columns]
+def _present(data: StoredDataset, columns: Sequence[str] | None, without: Sequence[str]) -> list[str]:
+    return [name for name in data.columns if name not in without and (columns is None or name in columns)]
 
 
 def require(module: str, extra: str, purpose: str) -> Any:
