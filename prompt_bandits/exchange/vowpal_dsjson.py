@@ -106,14 +106,18 @@ def _json(values: dict[str, Any]) -> str:
 
 
 def _add(rounds: VowpalRounds, decision: Mapping[str, Any]) -> None:
-    context = dict(decision["c"])
-    offer = context.pop("_multi", None)
-    if not isinstance(offer, list) or not offer:
-        raise ValueError("c: expected a list _multi of the prompts on offer")
-    place = int(decision["_labelIndex"]) if "_labelIndex" in decision else int(decision["_label_Action"]) - 1
+    context = decision.get("c")
+    offer = context.get("_multi") if isinstance(context, dict) else None
+    if not isinstance(context, dict) or not isinstance(offer, list) or not offer:
+        raise ValueError("c: expected an object with a list _multi of the prompts on offer")
+    place = int(decision["_labelIndex"]) if "_labelIndex" in decision else int(decision.get("_label_Action", 0)) - 1
+    if not 0 <= place < len(offer):
+        raise ValueError(f"_labelIndex: expected in 0 … {len(offer) - 1}, or _label_Action from 1, got {place}")
+    if "_label_probability" not in decision:
+        raise ValueError("_label_probability: expected a number, got none")
     rounds.add(
         str(decision.get("EventId", "")),
-        _namespaces(context),
+        _namespaces({name: value for name, value in context.items() if name != "_multi"}),
         place,
         float(decision["_label_cost"]),
         float(decision["_label_probability"]),
