@@ -28,6 +28,7 @@ from made_up_movies import (
     made_up_sentences,
     made_up_tables,
 )
+from packaging.version import Version
 from test_offline_prompts import folder as published_folder  # noqa: F401  (a fixture)
 from test_offline_prompts import word_tokenizer
 
@@ -212,6 +213,7 @@ def test_texts_survive_gymnasiums_vectors(assets, obs_mode, shared_memory) -> No
         )
 
 
+@pytest.mark.skipif(Version(gym.__version__) < Version("1.2.3"), reason="DictInfoToList wanted a mask for every entry")
 @pytest.mark.parametrize("obs_mode", ["text", "both"])
 def test_gymnasiums_vector_wrappers_understand_texts(assets, obs_mode) -> None:
     envs = DictInfoToList(gym.make_vec(MOVIE_ID, num_envs=3, assets=assets, obs_mode=obs_mode))

@@ -502,7 +502,8 @@ def word_tokenizer() -> Any:
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
     inner.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
-    return PreTrainedTokenizerFast(tokenizer_object=inner, model_max_length=32, **names)
+    inputs = ["input_ids", "attention_mask"]  # before transformers 5, token types too unless told
+    return PreTrainedTokenizerFast(tokenizer_object=inner, model_max_length=32, model_input_names=inputs, **names)
 
 
 def small_base(tokenizer: Any, seed: int = 0, **changed: Any) -> Any:
