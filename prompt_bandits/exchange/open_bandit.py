@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prompt_bandits.datasets.dataset import BanditDataset
+from prompt_bandits.exchange.feature_columns import features_of, read, refuse_missing
 from prompt_bandits.exchange.logged import LoggedData, in_parts
 from prompt_bandits.types import FloatArray, IntArray, Prompts
 
@@ -43,9 +44,9 @@ def import_file(
         ValueError: a column is missing, an item is unknown, or the folder holds no or several logs.
     """
     log = _log_in(path)
-    table = _read(log, ("timestamp", "item_id", "position", "click", "propensity_score", *features))
-    _refuse_missing(log, table, ("item_id", "click", "propensity_score"))
-    context = _features(table, features)
+    table = read(log, ("timestamp", "item_id", "position", "click", "propensity_score", *features))
+    refuse_missing(log, table, ("item_id", "click", "propensity_score"))
+    context = features_of(table, features)
     if not 0 <= dim_query < context.shape[1]:
         raise ValueError(f"{log}: expected more than dim_query={dim_query} features, got {context.shape[1]}")
     n = context.shape[1] - dim_query
@@ -135,52 +136,14 @@ def _log_in(path: Path) -> Path:
     return logs[0]
 
 
-def _read(file: Path, beginnings: Sequence[str]) -> Any:
-    """The columns whose names begin so."""
-    import pyarrow as pa
-    import pyarrow.csv as pc
-
-    try:
-        with pc.open_csv(file) as reader:
-            names = [name for name in reader.schema.names if name.startswith(tuple(beginnings))]
-        return pc.read_csv(file, convert_options=pc.ConvertOptions(include_columns=names))
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{file}: expected CSV with a header: {error}") from error
-
-
-def _refuse_missing(file: Path, table: Any, names: Sequence[str]) -> None:
-    missing = [name for name in names if name not in table.column_names]
-    if missing:
-        raise ValueError(f"{file}: expected columns {', '.join(missing)}, found {', '.join(table.column_names)}")
-
-
-def _features(table: Any, beginnings: Sequence[str]) -> FloatArray:
-    """(n, d) of the columns whose names begin so: numbers as they are, of texts one column a value but the first."""
-    columns: list[NDArray[Any]] = []
-    for name in table.column_names:
-        if name.startswith(tuple(beginnings)):
-            values = table[name]
-            columns += _dummies(values) if str(values.type) == "string" else [values.to_numpy()]
-    empty = np.empty((table.num_rows, 0), np.float32)
-    return np.stack(columns, axis=1).astype(np.float32) if columns else empty
-
-
-def _dummies(values: Any) -> list[NDArray[Any]]:
-    """A column for each distinct text but the first in order; a missing text has 0 in all of them."""
-    import pyarrow.compute as pc
-
-    distinct = sorted(value for value in values.unique().to_pylist() if value is not None)
-    return [pc.fill_null(pc.equal(values, value), False).to_numpy() for value in distinct[1:]]
-
-
 def _prompts_of(log: Path, item: IntArray, items: Path) -> tuple[Prompts, IntArray]:
     """The items as prompts, and each row's action."""
     if not items.is_file():
         prompts = Prompts.one_hot(int(item.max(initial=0)) + 1)
     else:
-        table = _read(items, ("item_id", _ITEM))
-        _refuse_missing(items, table, ("item_id",))
-        embedding = _features(table, (_ITEM,))
+        table = read(items, ("item_id", _ITEM))
+        refuse_missing(items, table, ("item_id",))
+        embedding = features_of(table, (_ITEM,))
         ids = np.asarray(table["item_id"].to_numpy(), np.int64)
         known = embedding if embedding.shape[1] else np.eye(len(ids), dtype=np.float32)
         prompts = Prompts(ids, known)
