@@ -24,6 +24,9 @@ _USER, _ITEM = "user_feature_", "item_feature_"
 _COLUMNS = ("query", "propensity", "extras.time", "extras.position")
 
 
+_YEAR_9999 = 253402300799  # no date behind it can be read back
+
+
 def import_file(
     path: Path, *, features: Sequence[str] = (_USER,), items: str | Path | None = None, dim_query: int = 0
 ) -> BanditDataset:
@@ -76,7 +79,7 @@ def export_file(data: LoggedData, path: Path, *, campaign: str = "all") -> None:
         campaign: the name of the log; the pipeline knows all, men and women.
 
     Raises:
-        ValueError: propensities are unknown.
+        ValueError: propensities are unknown, or `time` is no seconds since 1970.
     """
     data.require_columns("propensity")
     path.mkdir(parents=True, exist_ok=True)
@@ -109,6 +112,8 @@ def _times(seconds: FloatArray) -> Any:
     import pyarrow as pa
 
     missing = np.isnan(seconds)
+    if (np.abs(seconds[~missing]) > _YEAR_9999).any():
+        raise ValueError(f"extras.time: expected seconds since 1970, got {np.nanmax(np.abs(seconds)):g}")
     micros = np.where(missing, 0, np.round(seconds * 1e6)).astype(np.int64)
     return pa.array(micros, pa.timestamp("us", "UTC"), mask=missing)
 

@@ -100,6 +100,12 @@ def test_unknown_propensities_are_refused(tmp_path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_times_in_milliseconds_are_refused(tmp_path) -> None:
+    late = replace(FULL, extras={"time": np.full(4, 1574553634762.0)})
+    with pytest.raises(ValueError, match=r"extras\.time: expected seconds since 1970, got 1\.57455e\+12"):
+        export_dataset(late, "open-bandit", tmp_path / "out")
+
+
 @pytest.mark.parametrize("campaign", ["all", "men", "women"])
 def test_the_real_sample_comes_in_as_the_pipeline_reads_it(campaign) -> None:
     dataset = pytest.importorskip("obp.dataset")
