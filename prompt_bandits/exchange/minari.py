@@ -102,6 +102,7 @@ def export_file(data: LoggedData, path: Path, *, rounds_per_episode: int = ROUND
     from minari.dataset.minari_storage import MinariStorage
 
     _check(data, rounds_per_episode, data_format)
+    path = path.resolve()  # its storage looks for relative ones twice over
     (path / "data").mkdir(parents=True)
     storage = MinariStorage.new(path / "data", env_spec=_env_spec(data.spec), data_format=data_format, **_spaces(data))
     storage.update_metadata({"dataset_id": f"{_name(path)}-v0", "minari_version": minari.__version__})

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,7 @@ class VowpalModel:
             file = Path(folder) / "model.vw"
             self.model.tofile(file)
             workspace = vw.Workspace(arg_list=["-i", str(file), "-t", "--quiet"])
+        finalize(self, workspace.finish)  # at the latest before the interpreter takes the library apart
         found = workspace.get_prediction_type()
         if found != getattr(workspace, f"p{self.kind}"):
             raise ValueError(f"model: expected {self.expected}, got {workspace.get_arguments()!r}")

@@ -117,7 +117,8 @@ def test_a_damaged_file_is_neither_pushed_nor_kept(api, server, folder, tmp_path
         pull_from_hub("me/prompts", tmp_path / "pulled", api=api)
     assert not (tmp_path / "pulled").exists()
     shard = folder.path / "data/part-00000.parquet"
-    shard.write_bytes(shard.read_bytes()[:-1])
+    content = shard.read_bytes()
+    shard.write_bytes(content[:99] + bytes([content[99] ^ 1]) + content[100:])
     with pytest.raises(ValueError, match=r"part-00000\.parquet: damaged"):
         push_to_hub(folder.path, "me/another", api=api)
     assert "me/another" not in server.repositories

@@ -46,6 +46,12 @@ def test_a_file_is_a_dataset_that_minari_knows_by_its_folder(storage, root) -> N
     )
 
 
+def test_a_relative_path_will_do(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    export_dataset(FULL, "minari", "here/mine-v0")
+    assert len(import_dataset("minari", "here/mine-v0")) == 4
+
+
 def test_each_round_is_a_step_that_terminates_and_what_it_earned_is_its_own() -> None:
     episode = to_minari(FULL, "ours/steps-v0")[0]
     assert episode.terminations.tolist() == [True] * 4

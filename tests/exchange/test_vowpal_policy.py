@@ -108,9 +108,10 @@ def test_without_vowpal_wabbit_the_message_says_what_to_install(model, logged, m
 @pytest.mark.slow
 def test_the_example_ends_with_a_policy_that_beats_todays(tmp_path) -> None:
     sizes = ["--n", "4000", "--n-fresh", "1500", "--n-truth", "500", "--steps", "100", "--out", str(tmp_path)]
-    out = subprocess.run(
-        [sys.executable, ROOT / "examples/vowpal_wabbit.py", *sizes], capture_output=True, text=True, check=True
-    ).stdout
+    example = [sys.executable, ROOT / "examples/vowpal_wabbit.py", *sizes]
+    done = subprocess.run(example, capture_output=True, text=True, check=True)
+    out = done.stdout
+    assert "Exception" not in done.stderr
     assert "Vowpal Wabbit read 4,000 rounds" in out
     values = re.search(r"today (-?[\d.]+) .* Vowpal Wabbit (-?[\d.]+) .* optimal (-?[\d.]+) ", out)
     assert values is not None, out

@@ -243,10 +243,12 @@ def test_vowpal_wabbit_reads_each_label_feature_and_tag(tmp_path) -> None:
     workspace.finish_example(examples)
 
 
-def test_text_and_json_teach_vowpal_wabbit_the_same(tmp_path, logged) -> None:
+@pytest.mark.parametrize("logging_policy", ["known", "unknown"])
+def test_text_and_json_teach_vowpal_wabbit_the_same(logging_policy, tmp_path, logged) -> None:
+    data = logged if logging_policy == "known" else replace(logged, policies=())
     models = []
     for format, flag in (("vw-adf", ""), ("vw-dsjson", "--dsjson")):
-        written(tmp_path, logged, format)
+        written(tmp_path, data, format)
         workspace = learnt(tmp_path, f"--cb_explore_adf -q xa -q qe {flag}")
         assert workspace.get_weighted_examples() == len(logged)
         models.append((workspace.get_sum_loss(), [workspace.get_weight(i) for i in range(1 << 18)]))
