@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow.csv
@@ -159,11 +155,3 @@ def test_two_processes_give_what_one_gives(tmp_path) -> None:
     two = run_ope_benchmark(TINY, tmp_path / "two", workers=2, progress=False)
     assert two.trials == one.trials
     assert judgement(TINY, read_trials(tmp_path / "two")).trials == one.trials
-
-
-@pytest.mark.slow
-def test_the_code_of_the_documentation_runs(tmp_path) -> None:
-    page = Path(__file__).parents[2] / "docs/ope_benchmark.md"
-    script = tmp_path / "page.py"
-    script.write_text("\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)))
-    subprocess.run([sys.executable, script], cwd=tmp_path, check=True, capture_output=True, text=True)
