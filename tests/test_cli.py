@@ -8,14 +8,23 @@ import sys
 import typing
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 
 import prompt_bandits
 from agents.benchmark import SETTINGS, Evaluation, benchmark_config
 from agents.benchmark.results import read_cells
-from agents.benchmark.run_folder import write_config
-from agents.cli.main import COMMANDS, main
+from agents.benchmark.run_folder import stored_config, write_config
+from agents.cli import ope_benchmark, recover
+from agents.cli.benchmark import Args
+from agents.cli.commands import COMMANDS, STAGES
+from agents.cli.common import Answer
+from agents.cli.main import main
+from agents.cli.ope_benchmark import settings_of
+from agents.cli.parsing import parse
 from agents.cli.run_arguments import RunArgs, SettingName, config_of
+from agents.cli.run_configs import benchmark_options, ope_options
+from agents.configs import write_values
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples/synthetic").glob("0*.py"))
 TINY = ["--n", "200", "--n-actions", "10", "--steps-scale", "0.0015"]
@@ -30,7 +39,17 @@ def test_help_names_every_command(capsys) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_its_options(command, capsys) -> None:
     assert main([command, "--help"]) == 0
-    assert "--out" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: prompt-bandits {command} ")
+    assert all(option in said for option in ("--config PATH", "--json", "--debug"))
+    assert command in STAGES or f"\nexamples:\n  prompt-bandits {command}" in said
+
+
+def test_help_of_a_command_has_two_spellings(capsys) -> None:
+    assert main(["record", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert main(["help", "record"]) == 0
+    assert capsys.readouterr().out == said
 
 
 def test_the_version_is_that_of_the_package(capsys) -> None:
@@ -41,7 +60,7 @@ def test_the_version_is_that_of_the_package(capsys) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "expected a command: evaluate, benchmark, "),
+        ([], "expected a command: make, play, record, "),
         (["benchmrk"], "did you mean 'benchmark'?"),
         (["benchmark"], "--out PATH"),
         (["benchmark", "--setting", "nothing"], "invalid choice 'nothing' for argument '--setting'"),
@@ -60,10 +79,11 @@ def test_the_version_is_that_of_the_package(capsys) -> None:
         (["benchmark", "--beta", "nan"], "beta: expected a finite number, got nan"),
         (["benchmark", "--environment", "mappin=linear"], "did you mean 'mapping'?"),
         (["report"], "--out PATH"),
+        (["help", "recrod"], "did you mean 'record'?"),
     ],
 )
 def test_wrong_arguments_give_one_line(arguments, says, capsys, tmp_path) -> None:
-    out = [] if arguments in ([], ["benchmrk"], ["benchmark"], ["report"]) else ["--out", str(tmp_path / "x")]
+    out = [] if len(arguments) < 2 or arguments[0] == "help" else ["--out", str(tmp_path / "x")]
     assert main([*arguments, *out]) == 2
     said = capsys.readouterr()
     assert says in said.err
@@ -78,8 +98,11 @@ def test_a_report_needs_cells(capsys, tmp_path) -> None:
 
 
 def test_help_loads_no_torch() -> None:
+    commands = "[[], ['--help'], *([name, '--help'] for name in COMMANDS), ['completion', 'bash']]"
     code = (
-        "import sys; from agents.cli.main import main; main(['benchmark', '--help']); assert 'torch' not in sys.modules"
+        "import sys; from agents.cli.commands import COMMANDS; from agents.cli.main import main\n"
+        f"for given in {commands}: main(given)\n"
+        "assert not {'torch', 'transformers', 'pandas', 'matplotlib'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
@@ -136,8 +159,6 @@ def test_a_folder_remembers_what_it_was_asked_for(tmp_path) -> None:
         evaluation=Evaluation(10, 10, 10),
     )
     write_config(tmp_path, config)
-    from agents.benchmark.run_folder import stored_config
-
     assert stored_config(tmp_path) == config
     assert config_of(RunArgs(tmp_path), stored_config(tmp_path)) == config
     more = config_of(RunArgs(tmp_path, seeds="4", methods=("snips",)), stored_config(tmp_path))
@@ -157,10 +178,30 @@ def test_a_run_fills_its_folder(capsys, tmp_path) -> None:
     (tmp_path / "results.csv").unlink()
     assert main(["report", *out]) == 0
     assert (tmp_path / "results.csv").is_file()
+    again = parse(Args, ["--config", str(tmp_path / "config.yaml")], "benchmark", "", "")
+    assert config_of(again, None) == stored_config(tmp_path)
     capsys.readouterr()
+    assert main(["report", "--json", *out]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == ["report.html", "table.csv", "results.parquet"]
     assert main(["benchmark", *out]) == 0
     assert main(["benchmark", "--n-actions", "20", *out]) == 2
     assert "world_config: expected {'n_actions': 10}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("setting", ["default", "data_size", "movie"])
+def test_a_benchmark_is_made_again_by_its_options(setting, quick, tmp_path) -> None:
+    given = RunArgs(tmp_path, setting=setting, methods=("ips", "dso[tau=2]"), seeds="0:2", beta=2.0, quick=quick)
+    config = config_of(given, None)
+    write_values({"out": "x", **benchmark_options(config)}, tmp_path / "config.yaml")
+    assert config_of(parse(Args, ["--config", str(tmp_path / "config.yaml")], "benchmark", "", ""), None) == config
+
+
+def test_an_ope_benchmark_is_made_again_by_its_options(tmp_path) -> None:
+    settings = settings_of(ope_benchmark.Args(tmp_path, quick=True, environment=("reward_std=2",), worlds="0,3"))
+    write_values({"out": str(tmp_path), **ope_options(settings)}, tmp_path / "config.yaml")
+    args = parse(ope_benchmark.Args, ["--config", str(tmp_path / "config.yaml")], "ope-benchmark", "", "")
+    assert settings_of(args) == settings
 
 
 def test_a_run_with_failures_says_so_and_ends_with_status_1(capsys, tmp_path) -> None:
@@ -190,6 +231,101 @@ def test_a_stopped_stage_says_how_to_go_on(monkeypatch, capsys, tmp_path) -> Non
     for again, says in (([], "the same command goes on"), (["--again"], "the same command, now without --again, goes")):
         assert main(["policy", "--out", str(tmp_path), *again]) == 130
         assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (ValueError("n: expected\n more"), 2, "prompt-bandits recover: n: expected more (see prompt-bandits recover -"),
+        (gym.error.InvalidAction("bad"), 2, "prompt-bandits recover: bad (see prompt-bandits recover --help)"),
+        (FileNotFoundError("no file"), 1, "prompt-bandits recover: no file"),
+        (ImportError("pip install"), 1, "prompt-bandits recover: pip install"),
+        (KeyError("x"), 1, "prompt-bandits recover: KeyError: 'x' (unexpected; --debug shows where)"),
+        (KeyboardInterrupt(), 130, "stopped"),
+    ],
+)
+def test_every_error_is_a_line_and_a_status(error, status, says, monkeypatch, capsys) -> None:
+    def fail(args: object) -> None:
+        raise error
+
+    monkeypatch.setattr("agents.cli.recover.run", fail)
+    assert main(["recover", "x"]) == status
+    said = capsys.readouterr()
+    assert said.err.strip().startswith(says)
+    assert said.err.strip().count("\n") == 0
+    assert said.out == ""
+    assert main(["recover", "x", "--json"]) == status
+    told = json.loads(capsys.readouterr().out)
+    assert told["status"] == status
+    assert told["error"].startswith(says)
+
+
+def test_debug_shows_where_an_error_came_from(capsys, tmp_path) -> None:
+    assert main(["recover", str(tmp_path), "--debug"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback")
+    assert said.splitlines()[-1].startswith("prompt-bandits recover: ")
+
+
+def test_what_is_printed_meanwhile_is_not_in_the_json(monkeypatch, capfd) -> None:
+    def run(args: object) -> Answer:
+        print("noise")
+        subprocess.run(["echo", "noise of another process"], check=True)
+        return Answer("text", {"value": float("inf"), "path": Path("a")})
+
+    monkeypatch.setattr("agents.cli.recover.run", run)
+    assert main(["recover", "x", "--json"]) == 0
+    assert capfd.readouterr().out == '{"value": null, "path": "a"}\n'
+
+
+def test_a_wrong_config_file_is_named(capsys, tmp_path) -> None:
+    file = tmp_path / "config.yaml"
+    for text, says in (
+        ("command: train\n", "command: expected recover, got 'train'"),
+        ("salvge: true\n", "salvge: no such field; did you mean 'salvage'?"),
+        ("json: true\n", "json: no such field"),
+        ("salvage: 3\n", "salvage: expected true or false, got 3"),
+    ):
+        file.write_text(text)
+        assert main(["recover", "x", "--config", str(file)]) == 2
+        said = capsys.readouterr().err
+        assert f"{file}: {says}" in said
+        assert said.count("\n") == 1
+    assert main(["recover", "--config", str(tmp_path / "none.yaml")]) == 1
+
+
+def test_the_command_line_wins_over_the_file(tmp_path) -> None:
+    (tmp_path / "a.json").write_text('{"command": "recover", "data": "there", "salvage": true}')
+    for given, data, salvage in (
+        ([], "there", True),
+        (["here"], "here", True),
+        (["--no-salvage"], "there", False),
+        (["--salvage"], "there", True),
+    ):
+        args = parse(recover.Args, [*given, f"--config={tmp_path / 'a.json'}"], "recover", "", "")
+        assert (args.data, args.salvage) == (Path(data), salvage)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
+def test_the_completion_knows_every_command(shell, capsys) -> None:
+    assert main(["completion", shell]) == 0
+    said = capsys.readouterr().out
+    assert all(command in said for command in COMMANDS)
+
+
+def test_bash_completes_commands_options_and_choices(tmp_path, capsys) -> None:
+    assert main(["completion", "bash"]) == 0
+    (tmp_path / "script").write_text(capsys.readouterr().out)
+    for words, expected in (
+        ("rec", "record recover"),
+        ("record synthetic --en", "--env-args --engine"),
+        ("record synthetic --engine r", "ray"),
+    ):
+        code = (
+            f"source {tmp_path / 'script'}; COMP_WORDS=(prompt-bandits {words})\nCOMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n"
+            "_tyro_prompt_bandits prompt-bandits; echo ${COMPREPLY[@]}"
+        )
+        assert subprocess.run(["bash", "-c", code], capture_output=True, text=True).stdout.strip() == expected
 
 
 @pytest.mark.slow

@@ -1,6 +1,10 @@
 """Builds an asset folder of MovieDescription-v0: the package's own from its facts, or one from a MovieLens folder.
 
 A build that was stopped goes on with the same command; nothing is at --out before all of it is there.
+
+examples:
+  prompt-bandits build-movie-assets --tiny --out runs/tiny-assets
+  prompt-bandits build-movie-assets --movielens ml-1m --llm hf:HuggingFaceTB/SmolLM2-135M-Instruct --out runs/ml-1m
 """
 
 from __future__ import annotations
@@ -8,11 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .common import Answer, CommonArgs
+
 _OF_MOVIELENS = ("llm", "encoder", "prompts", "n_prompts", "n_slots", "min_positive", "min_negative")
 
 
 @dataclass(frozen=True)
-class Args:
+class Args(CommonArgs):
     """What to build."""
 
     out: Path = Path("movie_assets")
@@ -43,8 +49,8 @@ class Args:
     """with --movielens: ratings not liked that they need; published: 10"""
 
 
-def run(args: Args) -> int:
-    """The exit status.
+def run(args: Args) -> Answer:
+    """Where it is.
 
     Raises:
         ValueError: arguments that do not go together.
@@ -58,8 +64,8 @@ def run(args: Args) -> int:
         Build(args.out, Recipe.tiny(args.seed) if args.tiny else Recipe(args.seed)).run(args.overwrite)
     else:
         _from_movielens(args)
-    print(f"in {args.out}: card.md says how good it is; gym.make('MovieDescription-v0', assets={str(args.out)!r})")
-    return 0
+    text = f"in {args.out}: card.md says how good it is; gym.make('MovieDescription-v0', assets={str(args.out)!r})"
+    return Answer(text, {"out": args.out, "card": args.out / "card.md"})
 
 
 def _check(args: Args) -> None:

@@ -3,29 +3,36 @@ and warnings, a verdict, and a report to read and to pass on.
 
 The first estimator gives the verdict, the others stand beside it: unless told dr, which is right if the logged
 propensities are, steadier than weights alone, and whose interval knows its whole error.
+
+examples:
+  prompt-bandits evaluate --data runs/held-out --policy runs/dr
+  prompt-bandits evaluate --data runs/held-out --policy runs/dso --baseline runs/dr --estimators dr snips
+  prompt-bandits evaluate --data runs/log-without-propensities --policy runs/dr --propensities estimated --json
 """
 
 from __future__ import annotations
 
 import json
-import math
 import shutil
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from .common import Answer, CommonArgs, Stopped
+from .json_values import finite
+from .parsing import store_arguments
 
 if TYPE_CHECKING:
     from ..ope.comparing import Comparison
     from ..ope.estimators import Estimator
 
 REPORT, VALUES = "report.html", "evaluation.json"
-_INTERRUPTED = 130
+_NOT_SHOWN = ("out", *(f.name for f in fields(CommonArgs)))
 
 
 @dataclass(frozen=True)
-class Args:
+class Args(CommonArgs):
     """Rounds and policies are folders, as `collect(path=...)` and `prompt_bandits.save` write them."""
 
     data: Path
@@ -54,12 +61,10 @@ class Args:
     """about what rounds may take in memory at a time"""
     seed: int = 0
     """of all that is fitted and drawn"""
-    json: bool = False
-    """print JSON in place of the table"""
 
 
-def run(args: Args) -> int:
-    """The exit status.
+def run(args: Args) -> Answer:
+    """The table, the verdict and where the report is.
 
     Raises:
         FileNotFoundError: a folder with nothing in it.
@@ -69,16 +74,12 @@ def run(args: Args) -> int:
         compared = compare(args)
         write(compared, args)
     except KeyboardInterrupt:
-        print("\nstopped; nothing was written", file=sys.stderr)
-        return _INTERRUPTED
-    if args.json:
-        print(json.dumps(_finite(compared.to_dict()), ensure_ascii=False, allow_nan=False))
-        return 0
-    print(compared.text(max(60, min(120, shutil.get_terminal_size((110, 0)).columns))))
+        raise Stopped("stopped; nothing was written") from None
+    lines = [compared.text(max(60, min(120, shutil.get_terminal_size((110, 0)).columns)))]
     if args.propensities == "logged" and any("propensity: unknown" in reason for reason in compared.verdict.reasons):
-        print("Where nobody wrote down the probabilities, --propensities estimated fits them to the rounds.")
-    print(f"\n{args.out / REPORT} says it with a plot, and what every warning means.")
-    return 0
+        lines.append("Where nobody wrote down the probabilities, --propensities estimated fits them to the rounds.")
+    lines.append(f"\n{args.out / REPORT} says it with a plot, and what every warning means.")
+    return Answer("\n".join(lines), compared.to_dict())
 
 
 def compare(args: Args) -> Comparison:
@@ -152,19 +153,11 @@ def write(compared: Comparison, args: Args) -> None:
     from ..ope.report import report
 
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(args).items()}
-    shown = {name: value for name, value in settings.items() if name not in ("json", "out")}
+    shown = {name: value for name, value in settings.items() if name not in _NOT_SHOWN}
     page = report(compared, shown)
     with whole_file(args.out / REPORT) as stream:
         stream.write(page.encode())
     values = {**compared.to_dict(), "settings": shown}
     with whole_file(args.out / VALUES) as stream:
-        stream.write(json.dumps(_finite(values), indent=1, ensure_ascii=False, allow_nan=False).encode())
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no infinities: they become null."""
-    if isinstance(value, Mapping):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        stream.write(json.dumps(finite(values), indent=1, ensure_ascii=False, allow_nan=False).encode())
+    store_arguments(args, "evaluate", args.out)

@@ -1,99 +1,124 @@
-"""`prompt-bandits COMMAND`: finds the command, reads its arguments, says errors in a line."""
+"""`prompt-bandits COMMAND`: finds the command, reads its arguments, gives its answer, says errors in a line."""
 
 from __future__ import annotations
 
 import contextlib
-import io
+import json
+import os
 import sys
-from collections.abc import Sequence
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
-from importlib import import_module
 from typing import Any
 
-STAGES = {
-    "logging-policy": "stage 1 alone: make the logging policy, of a reward model (in movie of an online policy)",
-    "logged-data": "stage 2 alone: play rounds of the logging policy, fit reward models by action and by output",
-    "density": "stage 3 alone: fit the density of outputs, for the methods that divide by it",
-    "policy": "stage 4 alone: learn policies, with their learning curves",
-    "policy-value": "stage 5 alone: judge policies by their exact value",
-}
-COMMANDS = {
-    "evaluate": "is a policy better than the one that logged? from a folder of logged rounds, with a report",
-    "benchmark": "run methods × values × worlds (or datasets × optimisers), or go on with such a run",
-    **STAGES,
-    "ope-benchmark": "judge estimators of policy values in worlds where the truth is known",
-    "report": "write tables, plots and the report of a run anew from its cells",
-    "build-movie-assets": "build the assets of MovieDescription-v0, the package's own or from a MovieLens folder",
-}
+from .commands import COMMANDS, GO_ON, GROUPS, STAGES, module_of
+from .common import Answer, Stopped
+from .json_values import finite
+from .parsing import parse
+
 _PROG = "prompt-bandits"
 _FAILED, _WRONG, _INTERRUPTED = 1, 2, 130
+_STDOUT, _STDERR = 1, 2  # of every process
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; the exit status: 0 done, 1 something failed, 2 wrong arguments, 130 stopped by Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given and given[0] in ("-h", "--help"):
-        print(_overview())
-        return 0
+    if given[:1] == ["help"]:
+        given = [*given[1:2], "--help"]
+    if given[:1] in (["-h"], ["--help"]):
+        return _show(Answer(_overview(), {}), machine=False)
     if given == ["--version"]:
         import prompt_bandits
 
-        print(f"{_PROG} {prompt_bandits.__version__}")
-        return 0
+        return _show(Answer(f"{_PROG} {prompt_bandits.__version__}", {}), machine=False)
+    machine = "--json" in given
     if not given or given[0] not in COMMANDS:
-        return _refuse(_unknown(given), _PROG)
-    return _run(given[0], given[1:])
+        return _show(_failed(ValueError(_unknown(given)), _PROG), machine)
+    return _show(_answer(given[0], given[1:], machine), machine)
 
 
-def _run(command: str, arguments: list[str]) -> int:
-    module = import_module(".stage_command" if command in STAGES else f".{command.replace('-', '_')}", __package__)
+def _answer(command: str, arguments: list[str], machine: bool) -> Answer:
+    """What the command says, or what went wrong."""
     prog = f"{_PROG} {command}"
-    about = STAGES.get(command, module.__doc__)
-    run = partial(module.run, command) if command in STAGES else module.run
     try:
-        with _one_line_errors(prog):
-            parsed = _parse(module.Args, arguments, prog, about)
-        status: int = run(parsed)
-    except SystemExit as end:
-        return int(end.code or 0)
+        module = module_of(command)
+        run = partial(module.run, command) if command in STAGES else module.run
+        args = parse(module.Args, arguments, command, prog, STAGES.get(command, module.__doc__))
+        with _short_warnings(), _stdout_aside() if machine else contextlib.nullcontext():
+            answer: Answer = run(args)
+            return answer
+    except SystemExit as end:  # help was asked for
+        return Answer("", {}, int(end.code or 0))
     except KeyboardInterrupt as stop:
-        same = "the same command, now without --again," if "--again" in arguments else "the same command"
-        print(f"\n{str(stop) or 'stopped'}; {same} goes on from there", file=sys.stderr)
-        return _INTERRUPTED
-    except ValueError as error:
-        return _refuse(str(error), prog)
-    except (OSError, ImportError, RuntimeError) as error:
-        print(f"{prog}: {error}", file=sys.stderr)
-        return _FAILED
-    return status
+        return Answer("", {}, _INTERRUPTED, (f"\n{_stopped(stop, command, arguments)}",))
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        return _failed(error, prog)
 
 
-def _parse(args: Any, arguments: list[str], prog: str, about: str | None) -> Any:
-    import tyro
+def _stopped(stop: KeyboardInterrupt, command: str, arguments: list[str]) -> str:
+    said = str(stop) or "stopped"
+    if isinstance(stop, Stopped) or command not in GO_ON:
+        return said
+    same = "the same command, now without --again," if "--again" in arguments else "the same command"
+    return f"{said}; {same} goes on from there"
 
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
-    return tyro.cli(args, prog=prog, args=arguments, description=about, config=config)
+
+def _failed(error: Exception, prog: str) -> Answer:
+    """An error as a line. What is wrong with arguments is a ValueError everywhere here, or one of Gymnasium's."""
+    gymnasium = sys.modules.get("gymnasium")
+    wrong = (ValueError, gymnasium.error.Error) if gymnasium else (ValueError,)
+    text = " ".join(str(error).split())
+    if isinstance(error, wrong):
+        return Answer("", {}, _WRONG, (f"{prog}: {text} (see {prog} --help)",))
+    if not isinstance(error, (OSError, ImportError, RuntimeError)):
+        text = f"{type(error).__name__}: {text} (unexpected; --debug shows where)"
+    return Answer("", {}, _FAILED, (f"{prog}: {text}",))
+
+
+def _show(answer: Answer, machine: bool) -> int:
+    """Prints the answer; the exit status. Where an answer has no values, it is an error or help."""
+    for line in answer.errors:
+        print(line, file=sys.stderr)
+    said = answer.text
+    if machine and (answer.values or answer.status):
+        values = answer.values or {"error": " ".join(answer.errors).strip(), "status": answer.status}
+        said = json.dumps(finite(values), ensure_ascii=False, allow_nan=False)
+    try:
+        if said:
+            print(said, flush=True)
+    except BrokenPipeError:  # nobody reads on: head, less
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return answer.status
 
 
 @contextlib.contextmanager
-def _one_line_errors(prog: str) -> Any:
-    """What the parser frames in a box becomes one line."""
-    said = io.StringIO()
+def _stdout_aside() -> Iterator[None]:
+    """What is printed meanwhile, by libraries and by other processes too, goes to stderr."""
+    sys.stdout.flush()
+    kept = os.dup(_STDOUT)
+    os.dup2(_STDERR, _STDOUT)
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stdout(sys.stderr):
             yield
-    except SystemExit as end:
-        if not end.code:
-            raise
-        lines = [line.strip("│ ") for line in said.getvalue().splitlines() if line.startswith("│")]
-        text = " ".join(line for line in lines if line.strip("─"))
-        raise SystemExit(_refuse(text.partition(" For full helptext")[0] or said.getvalue(), prog)) from None
+    finally:
+        os.dup2(kept, _STDOUT)
+        os.close(kept)
 
 
-def _refuse(error: str, prog: str) -> int:
-    print(f"{prog}: {' '.join(error.split())} (see {prog} --help)", file=sys.stderr)
-    return _WRONG
+@contextlib.contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Warnings as lines for users, without the code that gave them."""
+    former = warnings.formatwarning
+    warnings.formatwarning = lambda message, *where, **more: f"warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = former
 
 
 def _unknown(given: list[str]) -> str:
@@ -106,19 +131,24 @@ def _unknown(given: list[str]) -> str:
 
 def _overview() -> str:
     width = max(map(len, COMMANDS))
-    commands = [f"  {name:<{width}}  {about}" for name, about in COMMANDS.items()]
-    return "\n".join(
-        [
-            f"usage: {_PROG} COMMAND [options]",
-            "",
-            "Learn which prompt to give a frozen LLM, from logged feedback.",
-            "",
-            *commands,
-            "",
-            f"{_PROG} COMMAND --help   every option of a command",
-            f"{_PROG} --version        the version",
-        ]
-    )
+    lines = [f"usage: {_PROG} COMMAND [options]", "", "Learn which prompt to give a frozen LLM, from logged feedback."]
+    for group, commands in GROUPS.items():
+        lines += ["", group, *(f"  {name:<{width}}  {about}" for name, about in commands.items())]
+    return "\n".join([*lines, "", *_MORE])
+
+
+_MORE: tuple[Any, ...] = (
+    "a first walk",
+    f"  {_PROG} play movie",
+    f"  {_PROG} record synthetic --n 10000 --env-args n_actions=50 --out runs/log",
+    f"  {_PROG} record synthetic --n 10000 --env-args n_actions=50 --seed 1 --out runs/held-out",
+    f"  {_PROG} train --learner dr --quick --data runs/log --out runs/dr",
+    f"  {_PROG} evaluate --data runs/held-out --policy runs/dr",
+    "",
+    f"{_PROG} COMMAND --help   every option of a command, with examples",
+    f"{_PROG} --version        the version",
+    "Of every command: --json for one JSON object, --debug for tracebacks, --config FILE for options from a file.",
+)
 
 
 if __name__ == "__main__":

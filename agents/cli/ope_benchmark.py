@@ -3,6 +3,10 @@ report.
 
 Every world × number of prompts × number of rounds × dataset is a log; every estimator says of every log what every
 policy would earn. A run that was stopped goes on with the same command, or with --out alone.
+
+examples:
+  prompt-bandits ope-benchmark --quick --out runs/ope-first-look
+  prompt-bandits ope-benchmark --n 10000 --estimators ips dr 'ips[clip=10]' auto --worlds 0:3 --out runs/ope
 """
 
 from __future__ import annotations
@@ -11,9 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .common import Answer, CommonArgs
+from .run_configs import store_ope_benchmark
+
 
 @dataclass(frozen=True)
-class Args:
+class Args(CommonArgs):
     """What is not given is as in the folder, if a run is there."""
 
     out: Path
@@ -69,8 +76,8 @@ _GIVEN = ("n", "n_actions", "policies", "estimators", "datasets", "beta", "conte
 _GIVEN_TOO = ("level", "interval", "k", "threshold")
 
 
-def run(args: Args) -> int:
-    """The exit status.
+def run(args: Args) -> Answer:
+    """The table, and where the rest is.
 
     Raises:
         ValueError: a wrong argument, or a folder of another run.
@@ -78,11 +85,15 @@ def run(args: Args) -> int:
     from ..benchmark.ope.report import write_results
     from ..benchmark.ope.runner import run_ope_benchmark
 
-    run_ope_benchmark(settings_of(args), args.out, workers=args.workers)
+    settings = settings_of(args)
+    try:
+        run_ope_benchmark(settings, args.out, workers=args.workers)
+    finally:
+        store_ope_benchmark(args.out)
     write_results(args.out)
-    print(f"\n{(args.out / 'table.md').read_text().strip()}\n")
-    print(f"in {args.out}: report.html, errors.csv, choices.csv, trials.parquet, plots")
-    return 0
+    files = ("report.html", "errors.csv", "choices.csv", "trials.parquet", "plots")
+    table = (args.out / "table.md").read_text().strip()
+    return Answer(f"\n{table}\n\nin {args.out}: {', '.join(files)}", {"out": args.out, "files": files})
 
 
 def settings_of(args: Args) -> Any:

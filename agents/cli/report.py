@@ -1,23 +1,28 @@
-"""Writes results.parquet, results.csv, the tables, the plots and report.html of a run anew from its cells.jsonl."""
+"""Writes results.parquet, results.csv, the tables, the plots and report.html of a run anew from its cells.jsonl.
+
+examples:
+  prompt-bandits report --out runs/first-look
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from .benchmark import show_results
+from .benchmark import results
+from .common import Answer, CommonArgs
 
 
 @dataclass(frozen=True)
-class Args:
+class Args(CommonArgs):
     """A run that has cells."""
 
     out: Path
     """the run's folder"""
 
 
-def run(args: Args) -> int:
-    """The exit status.
+def run(args: Args) -> Answer:
+    """The table, and where the rest is.
 
     Raises:
         ValueError: no cells there.
@@ -26,5 +31,4 @@ def run(args: Args) -> int:
 
     if not (args.out / CELLS).is_file():
         raise ValueError(f"out: expected the folder of a run, with {CELLS}, got {args.out}")
-    show_results(args.out)
-    return 0
+    return results(args.out)

@@ -10,6 +10,7 @@ from ..benchmark.config import BenchmarkConfig, benchmark_config, parse_seeds
 from ..benchmark.plain_values import parse_fields
 from ..benchmark.settings import SETTINGS, Evaluation
 from ..benchmark.variants import specialised, split_methods
+from .common import CommonArgs
 
 SettingName = Literal[
     "default",
@@ -24,13 +25,13 @@ SettingName = Literal[
     "movie_published",
 ]
 _ENVIRONMENT = ("n_actions", "reward_std")
-_OWN = ("n", "beta", "reward_std_for_regression", "tau", "emb_noise", "predictor_steps", "optimizer", "lr")
+OWN_OPTIONS = ("n", "beta", "reward_std_for_regression", "tau", "emb_noise", "predictor_steps", "optimizer", "lr")
 _QUICK: dict[str, Any] = {"n": 500, "n_actions": 50}
-_QUICK_EVALUATION = Evaluation(contexts=1000, curve_contexts=200, curve_every=50)
+QUICK_EVALUATION = Evaluation(contexts=1000, curve_contexts=200, curve_every=50)
 
 
 @dataclass(frozen=True)
-class RunArgs:
+class RunArgs(CommonArgs):
     """What is not given is as in the folder, if a run is there, else as published."""
 
     out: Path
@@ -109,9 +110,9 @@ def config_of(args: RunArgs, stored: BenchmarkConfig | None) -> BenchmarkConfig:
             **parse_fields(SETTINGS[setting].environment, args.environment),
             **_given(args, _ENVIRONMENT),
         },
-        base={**(same.base if same else {}), **_unswept(quick, _OWN, setting), **_given(args, _OWN)},
+        base={**(same.base if same else {}), **_unswept(quick, OWN_OPTIONS, setting), **_given(args, OWN_OPTIONS)},
         steps_scale=scale if scale is not None else (stored.steps_scale if stored else 1.0),
-        evaluation=_QUICK_EVALUATION if args.quick else (stored.evaluation if stored else None),
+        evaluation=QUICK_EVALUATION if args.quick else (stored.evaluation if stored else None),
     )
 
 
