@@ -14,6 +14,7 @@ from prompt_bandits.exchange.reading_records import import_records
 from prompt_bandits.exchange.records import Record, names, records
 
 import_file = import_records
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def export_file(data: LoggedData, path: Path, *, oracle: bool = False) -> None:
@@ -43,6 +44,4 @@ def _write(path: Path, header: Sequence[str], rows: Iterable[Record]) -> None:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, list):
-        return json.dumps(value, separators=(",", ":"))
-    return json.dumps(value) if isinstance(value, bool) else value
+    return _ENCODE(value) if isinstance(value, (list, bool)) else value

@@ -61,7 +61,8 @@ def integers(checker: Checker, name: str, values: Sequence[Any]) -> IntArray:
 
 def vectors(checker: Checker, name: str, values: Sequence[Any], widths: dict[str, int]) -> NDArray[Any]:
     """(n, d), d as in `widths` or else that of the first vector, noted there; a number alone is a vector of one."""
-    lists = [value if list_of(value) is not None else f"[{value}]" for value in values]
+    parsed = [list_of(value) for value in values]
+    lists = [f"[{value}]" if found is None else found for value, found in zip(values, parsed, strict=True)]
     for vector in (vector_of(value) for value in lists if name not in widths):
         if vector is not None and vector.ndim == 1 and len(vector):
             widths[name] = len(vector)

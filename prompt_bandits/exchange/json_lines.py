@@ -12,6 +12,7 @@ from prompt_bandits.exchange.reading_records import import_records
 from prompt_bandits.exchange.records import Record, records
 
 import_file = import_records
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def export_file(data: LoggedData, path: Path, *, oracle: bool = False) -> None:
@@ -35,4 +36,4 @@ def export_file(data: LoggedData, path: Path, *, oracle: bool = False) -> None:
 def write_lines(path: Path, rows: Iterable[Record]) -> None:
     """One JSON object a line, in UTF-8."""
     with path.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.writelines(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+        stream.writelines(_ENCODE(row) + "\n" for row in rows)

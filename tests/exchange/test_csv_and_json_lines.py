@@ -109,7 +109,7 @@ def test_what_was_edited_badly_is_told_row_by_row(tmp_path) -> None:
     with pytest.raises(BadLog) as told:
         import_dataset("csv", tmp_path / "log.csv")
     assert [str(problem) for problem in told.value.report.problems] == [
-        "row 1: context: expected 2 finite numbers, got '[1]'",
+        "row 1: context: expected 2 finite numbers, got [1]",
         "row 2: action: expected an integer, got 'x'",
         "row 3: propensity: expected a number in (0, 1], got '0'",
     ]
