@@ -322,7 +322,8 @@ def test_bash_completes_commands_options_and_choices(tmp_path, capsys) -> None:
         ("record synthetic --engine r", "ray"),
     ):
         code = (
-            f"source {tmp_path / 'script'}; COMP_WORDS=(prompt-bandits {words})\nCOMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n"
+            f"source {tmp_path / 'script'}; COMP_WORDS=(prompt-bandits {words})\n"
+            "COMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n"
             "_tyro_prompt_bandits prompt-bandits; echo ${COMPREPLY[@]}"
         )
         assert subprocess.run(["bash", "-c", code], capture_output=True, text=True).stdout.strip() == expected

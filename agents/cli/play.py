@@ -108,6 +108,8 @@ def _play(env: Any, args: Args, score: Score) -> None:
     """Rounds until they end; raises an EOFError where the user ends them."""
     print(_HELP)
     while args.rounds is None or len(score.rewards) < args.rounds:
+        if score.rewards:
+            print(f"\n{score}")
         _, info = env.reset(seed=None if score.rewards else args.seed)
         shown = _lines(env.render())
         print("\n".join(["", *shown]))
@@ -120,7 +122,7 @@ def _play(env: Any, args: Args, score: Score) -> None:
             except ValueError as error:  # a masked prompt
                 print(f"  {error}")
         _add(score, simulator, obs, float(reward), info)
-        print("\n".join([*_lines(env.render())[len(shown) :], "", str(score)]))
+        print("\n".join(_lines(env.render())[len(shown) :]))
 
 
 def _add(score: Score, simulator: Any, obs: Any, reward: float, info: dict[str, Any]) -> None:
