@@ -71,6 +71,11 @@ def test_unknown_propensities_stay_unknown() -> None:
     assert from_obp(to_obp(data)).propensity is None
 
 
+def test_action_dist_is_the_policy_s_in_every_round(logged) -> None:
+    policy = Softmax(Linear(), beta=0.3)
+    np.testing.assert_array_equal(to_obp_dist(policy, logged.obs)[:, :, 0], policy.action_dist(logged.obs))
+
+
 def test_dense_arrays_larger_than_memory_are_refused(logged) -> None:
     many = BanditDataset.from_arrays(
         np.zeros((200, 1)), np.zeros(200, int), np.ones(200), prompts=Prompts.from_embedding(np.zeros((9999, 1)))
@@ -117,7 +122,7 @@ class Linear:
 
 def test_the_real_pipelines_estimators_give_our_figures(logged) -> None:
     ope = pytest.importorskip("obp.ope")
-    policy, q_hat = Softmax(Logits(np.linspace(0, 1.5, 10))), Linear()
+    policy, q_hat = Softmax(Linear(), beta=0.3), Linear()
     theirs = ope.OffPolicyEvaluation(
         bandit_feedback=to_obp(logged, pi_b=True),
         ope_estimators=[

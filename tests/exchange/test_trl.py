@@ -131,7 +131,6 @@ def test_files_are_read_by_datasets_with_the_columns_of_trl(tmp_path, monkeypatc
 def test_the_real_trainers_take_the_files(tmp_path) -> None:
     trl = pytest.importorskip("trl")
     from datasets import Dataset
-
     from llm_models import save_tiny_model
 
     model = save_tiny_model(tmp_path / "model")
@@ -141,5 +140,7 @@ def test_the_real_trainers_take_the_files(tmp_path) -> None:
         settings = config(output_dir=str(tmp_path / "out"), max_length=32, **common)
         assert np.isfinite(trainer(model=str(model), args=settings, train_dataset=pairs).train().training_loss)
     settings = trl.SFTConfig(output_dir=str(tmp_path / "out"), max_length=32, **common)
-    rows = Dataset.from_dict(to_prompt_completion(DATA))
+    rows = Dataset.from_dict(to_prompt_completion(DATA, good=3))
     assert np.isfinite(trl.SFTTrainer(model=str(model), args=settings, train_dataset=rows).train().training_loss)
+    settings = trl.KTOConfig(output_dir=str(tmp_path / "out"), max_length=32, **common)
+    assert np.isfinite(trl.KTOTrainer(model=str(model), args=settings, train_dataset=rows).train().training_loss)
