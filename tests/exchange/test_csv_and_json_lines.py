@@ -95,6 +95,14 @@ def test_texts_in_json_that_write_numbers_stay_texts(tmp_path) -> None:
     assert import_dataset("jsonl", tmp_path / "log.jsonl").extras["zip"].tolist() == ["10115", "20095"]
 
 
+def test_digits_that_are_no_usual_integer_stay_texts_in_csv(tmp_path) -> None:
+    data = BanditDataset.from_arrays(
+        np.zeros((2, 1)), np.array([1, 0]), np.zeros(2), prompts=2, extras={"zip": np.array(["007", "10115"], object)}
+    )
+    export_dataset(data, "csv", tmp_path / "log.csv")
+    assert import_dataset("csv", tmp_path / "log.csv").extras["zip"].tolist() == ["007", "10115"]
+
+
 def test_columns_of_other_names_become_extras(tmp_path) -> None:
     (tmp_path / "log.jsonl").write_text('{"context": 1.5, "action": 0, "reward": 1, "note": "x"}\n')
     found = import_dataset("jsonl", tmp_path / "log.jsonl")

@@ -78,6 +78,8 @@ def test_ours_come_back(tmp_path) -> None:
     full = replace(FULL, extras={"time": np.array([0.5, np.nan, 1e9, 1574553634.76283]), "position": np.arange(4)})
     export_dataset(full, "open-bandit", tmp_path / "out")
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["all.csv", "item_context.csv"]
+    rows = (tmp_path / "out/all.csv").read_text().splitlines()
+    assert [row.split(",")[3] for row in rows] == ['"position"', "1", "2", "3", "4"]
     found = import_dataset("open-bandit", tmp_path / "out", dim_query=1)
     for name in ("context", "query", "action", "reward", "propensity", "extras['time']", "extras['position']"):
         np.testing.assert_array_equal(found._columns()[name], full._columns()[name], err_msg=name)
@@ -92,6 +94,8 @@ def test_a_folder_gives_the_files_of_its_rows(logged, tmp_path) -> None:
     export_dataset(many, "open-bandit", tmp_path / "a")
     export_dataset(BanditDataset.open(tmp_path / "data"), "open-bandit", tmp_path / "b")
     assert (tmp_path / "a/all.csv").read_text() == (tmp_path / "b/all.csv").read_text()
+    numbers = [row.split(",")[0] for row in (tmp_path / "a/all.csv").read_text().splitlines()[1:]]
+    assert numbers == [str(number) for number in range(len(many))]
 
 
 def test_unknown_propensities_are_refused(tmp_path) -> None:
