@@ -5,14 +5,14 @@ of an uninterrupted run, bit for bit. So do several workers. The folder's config
 
 examples:
   prompt-bandits record synthetic --n 10000 --env-args n_actions=50 --out runs/log
-  prompt-bandits record synthetic --n 10000 --policy softmax --beta 2 --seed 1 --workers 2 --out runs/softmax
+  prompt-bandits record synthetic --n 10000 --policy softmax --beta 2 --out runs/softmax
+  prompt-bandits record synthetic --n 1000000 --workers 8 --engine ray --out runs/large
   prompt-bandits record movie --n 5000 --policy runs/dr --out runs/by-dr
   prompt-bandits record --config runs/log/config.yaml --out runs/the-same-again
 """
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -70,9 +70,7 @@ def run(args: Args) -> Answer:
     if args.resume:
         _check_same(args)
     env = made_env(args.env, args.env_args)
-    options: dict[str, Any] = {"workers": args.workers, "resume": args.resume, "overwrite": args.overwrite}
-    if args.engine != "processes":
-        options["engine"] = _engine(args.engine, collect)
+    options = {name: getattr(args, name) for name in ("workers", "engine", "resume", "overwrite")}
     try:
         policy = named_policy(args.policy, env, args.beta, args.epsilon)
         data = collect(env, policy, args.n, args.seed, path=args.out, **options)
@@ -95,12 +93,6 @@ def run(args: Args) -> Answer:
     }
     text = f"{len(data):,} rounds in {args.out} ({size / 1e6:,.1f} MB), mean reward {summary.reward}"
     return Answer(f"{text}\n`prompt-bandits inspect {args.out}` shows them", values)
-
-
-def _engine(name: str, collect: Any) -> str:
-    if "engine" not in inspect.signature(collect).parameters:
-        raise ValueError(f"engine: expected processes in this version, got {name}")
-    return name
 
 
 def _check_same(args: Args) -> None:
