@@ -114,6 +114,7 @@ def test_an_exception_closes_every_tracker_and_goes_on(logged, tmp_path) -> None
     several.close()
 
 
+@pytest.mark.slow
 def test_metrics_that_were_logged_are_there_where_nobody_closes(tmp_path) -> None:
     pytest.importorskip("tensorboard")
     code = (

@@ -27,7 +27,7 @@ def track_benchmark(folder: str | Path, callback: Callback) -> int:
     from ...benchmark.results import read_run
 
     run = read_run(Path(folder))
-    cells = defaultdict[str, list[Cell]](list)
+    cells: dict[str, list[Cell]] = defaultdict(list)
     for cell in run.cells:
         if cell.status == "ok":
             swept = f"/{cell.parameter}={cell.value:g}" if cell.value is not None else ""
