@@ -79,6 +79,19 @@ def test_the_true_value_is_in_the_curve_and_the_answer(log, tmp_path, capsys) ->
     assert last["policy_value"] == pytest.approx(said["value"])
 
 
+def test_trackers_hear_of_every_log(log, tmp_path, capsys) -> None:
+    pytest.importorskip("tensorboard")
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    assert train(log, tmp_path / "ips", "--learner", "ips", *SHORT, "--track", "tensorboard") == 0
+    assert f"`tensorboard --logdir {tmp_path / 'tensorboard'}`" in capsys.readouterr().out
+    events = event_accumulator.EventAccumulator(str(tmp_path / "tensorboard/ips"))
+    events.Reload()
+    lines = [json.loads(line) for line in (tmp_path / "ips/curve.jsonl").read_text().splitlines()]
+    assert [(one.step, one.value) for one in events.Scalars("loss")] == [
+        (line["step"], pytest.approx(line["loss"])) for line in lines
+    ]
+
+
 def test_an_online_learner_plays_the_environment_of_the_data(log, tmp_path) -> None:
     assert train(log, tmp_path / "online", "--learner", "online_reinforce", *SHORT) == 0
     own = BanditDataset.from_arrays([[0.0]] * 9, [0] * 9, [1.0] * 9, prompts=2, propensity=[0.5] * 9)

@@ -9,6 +9,7 @@ examples:
   prompt-bandits train --learner dr --quick --data runs/log --out runs/dr
   prompt-bandits train --learner dso --settings kernel=uniform tau=2 steps=5000 --data runs/log --out runs/dso
   prompt-bandits train --learner direct_method --settings reward_training.steps=500 --data runs/log --out runs/dm
+  prompt-bandits train --learner snips --quick --track tensorboard --data runs/log --out runs/snips
   prompt-bandits train --config runs/dr/config.yaml --seed 1 --out runs/dr-seed-1
 """
 
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..configs import to_plain, write_values
 from .common import CONFIG, Answer, CommonArgs, Stopped, taken
@@ -53,6 +54,10 @@ class Args(CommonArgs):
     """let it ask the environment that the data comes from for fresh outputs; online learners always do"""
     true_value: int = 0
     """judge the policy by its true value in so many contexts of that environment, in the curve too; 0: don't"""
+    track: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
+    """tell these trackers too; wandb goes where WANDB_MODE says, offline if it is offline"""
+    project: str = "prompt-bandits"
+    """of wandb and trackio"""
     overwrite: bool = False
     """replace the policy at --out"""
 
@@ -68,19 +73,22 @@ def run(args: Args) -> Answer:
     from prompt_bandits import BanditDataset, save
 
     from .learner_argument import named_learner
-    from .training_curve import callback, draw_curve
+    from .training_curve import callback, draw_curve, tracker_of
 
     learner, method = named_learner(args.learner, args.settings, quick=args.quick)
     data = BanditDataset.open(args.data)
     simulator = _simulator(data) if args.sample or args.true_value or method.online else None
-    with new_folder(args.out, overwrite=args.overwrite) as draft:
+    with (
+        new_folder(args.out, overwrite=args.overwrite) as draft,
+        tracker_of(args.track, args.project, args.out, learner) as tracker,
+    ):
         store_arguments(args, "train", draft, overwrite=False)
         began = time.monotonic()
         policy = learner.fit(
             data,
             seed=args.seed,
             simulator=simulator if args.sample or method.online else None,
-            callback=callback(draft / CURVE, simulator, args.true_value),
+            callback=callback(draft / CURVE, simulator, args.true_value, tracker),
         )
         values = {"learner": method.name, "seconds": time.monotonic() - began, "fields": to_plain(learner)}
         if simulator is not None and args.true_value:
@@ -138,5 +146,9 @@ def _text(args: Args, values: dict[str, Any]) -> str:
             f"true value {true['value']:.4f} ± {true['se']:.4f}; at random {true['uniform']:.4f}, "
             f"best prompts {true['optimal']:.4f}"
         )
+    if "tensorboard" in args.track:
+        from .training_curve import tensorboard_folder
+
+        lines.append(f"`tensorboard --logdir {tensorboard_folder(args.out).parent}` shows the curve")
     evaluate = f"prompt-bandits evaluate --data OTHER_ROUNDS --policy {args.out}"
     return "\n".join([*lines, f"`{evaluate}` says whether it is better, from rounds that it has not seen"])

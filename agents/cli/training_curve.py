@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..callbacks import Chain, JSONLines, PolicyValue
 from ..protocols import Callback
 
+if TYPE_CHECKING:
+    from ..integrations.tracking import Tracker
 
-def callback(file: Path, simulator: Any, contexts: int) -> Callback:
-    """Appends every log to `file`, with the true value of the policy where `contexts` of a simulator are given."""
-    lines = JSONLines(file)
-    return Chain([PolicyValue(simulator, contexts), lines]) if contexts else lines
+
+def callback(file: Path, simulator: Any, contexts: int, tracker: Callback) -> Callback:
+    """Appends every log to `file` and tells the tracker, with the true value of the policy where `contexts` of a
+    simulator are given.
+    """
+    judge = [PolicyValue(simulator, contexts)] if contexts else []
+    return Chain([*judge, JSONLines(file), tracker])
+
+
+def tracker_of(names: Sequence[str], project: str, out: Path, config: Any) -> Tracker:
+    """Trackers by name: tensorboard, wandb and trackio, each with a run of the name of `out`.
+
+    Raises:
+        ImportError: one is not installed; the message says how.
+    """
+    from ..integrations import tracking
+
+    options = {"name": out.name}
+    makers: dict[str, Callable[[], Tracker]] = {
+        "tensorboard": lambda: tracking.TensorBoard(tensorboard_folder(out), config),
+        "wandb": lambda: tracking.WeightsAndBiases(project, config, options=options),
+        "trackio": lambda: tracking.Trackio(project, config, options=options),
+    }
+    return tracking.Several(*(makers[name]() for name in dict.fromkeys(names)))
+
+
+def tensorboard_folder(out: Path) -> Path:
+    """Beside the policies, so that one `tensorboard --logdir` shows all of them, while they learn."""
+    return out.parent / "tensorboard" / out.name
 
 
 def draw_curve(file: Path, picture: Path) -> bool:
