@@ -105,17 +105,27 @@ def _cluster(ray: Any, workers: int) -> Iterator[None]:
     if os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=False)
     else:
-        ray.init(
-            "local",
-            num_cpus=workers,
-            include_dashboard=False,
-            object_store_memory=_OBJECT_STORE,
-            log_to_driver=False,
-        )
+        start_here(workers)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def start_here(n_cpus: int) -> None:
+    """Starts Ray on this machine, small and to itself. Ray gives itself half a minute, which a busy machine may exceed
+    once.
+    """
+    ray = _ray()
+    options = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE, "log_to_driver": False}
+    for last in (False, False, True):
+        try:
+            ray.init("local", num_cpus=n_cpus, **options)
+            return
+        except Exception as error:  # Ray raises a bare one
+            ray.shutdown()
+            if last or "timed out" not in str(error):
+                raise
 
 
 def _ray() -> Any:

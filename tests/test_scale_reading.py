@@ -8,6 +8,7 @@ import pytest
 from prompt_bandits import collect
 from prompt_bandits.datasets import StoredDataset, merge
 from prompt_bandits.policies import OracleScore, Softmax
+from prompt_bandits.ray_workers import start_here
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def folder(tmp_path_factory, simulator) -> StoredDataset:
 def test_ray_data_reads_the_rounds_of_all_shards(folder) -> None:
     ray = pytest.importorskip("ray")
     data = pytest.importorskip("ray.data")
-    ray.init("local", num_cpus=1, include_dashboard=False, object_store_memory=80 << 20, log_to_driver=False)
+    start_here(1)
     try:
         data.DataContext.get_current().enable_progress_bars = False
         rows = data.read_parquet(str(folder.path / "data"))
