@@ -13,7 +13,6 @@ from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
 _ASSETS = Path(__file__).parents[1] / "prompt_bandits/movie/assets"
-_MADE = ("cards/movie_assets.md",)
 _INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
 _DISPLAY = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
 _RELATION = re.compile(r"<mi>(&#x0(?:223C|21[9A-F].|27F.);)</mi>")  # ∼ and arrows
@@ -22,26 +21,9 @@ _NAME = re.compile(r"(?<=<code>)[\w.]+(?=</code>)")
 _BREAK = re.compile(r"(?<=\w)(?=\.\w)|(?<=[a-z]_)(?=[a-z])|(?<=[a-z])(?=[A-Z])")
 
 
-def on_config(config: Any) -> Any:
-    """MkDocs' event: pages of the navigation that are not written yet are left out."""
-    config.nav = _written(config.nav, Path(config.docs_dir))
-    return config
-
-
-def _written(entries: list[Any], docs: Path) -> list[Any]:
-    kept: list[Any] = []
-    for entry in entries:
-        title, target = next(iter(entry.items())) if isinstance(entry, dict) else ("", entry)
-        if isinstance(target, list):
-            kept.append({title: _written(target, docs)})
-        elif target in _MADE or (docs / target).is_file():
-            kept.append(entry)
-    return kept
-
-
 def on_files(files: Files, config: Any) -> Files:
     """MkDocs' event: adds the assets' card and its pictures."""
-    files.append(File.generated(config, _MADE[0], abs_src_path=str(_ASSETS / "card.md")))
+    files.append(File.generated(config, "cards/movie_assets.md", abs_src_path=str(_ASSETS / "card.md")))
     for picture in sorted((_ASSETS / "card").glob("*.png")):
         files.append(File.generated(config, f"cards/card/{picture.name}", abs_src_path=str(picture)))
     return files
