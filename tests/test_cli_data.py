@@ -247,6 +247,15 @@ def test_rounds_come_back_from_other_formats(folder, format, name, tmp_path, cap
         assert f"out: something is at {out} already; --overwrite" in capsys.readouterr().err
 
 
+def test_an_evaluation_is_made_again_by_its_config(folder, tmp_path, capsys) -> None:
+    prompt_bandits.save(Uniform(), tmp_path / "uniform")
+    given = ["--data", str(folder), "--policy", str(tmp_path / "uniform"), "--estimators", "snips", "--level", "0.9"]
+    assert main(["evaluate", *given, "--out", str(tmp_path / "a")]) == 0
+    config = str(tmp_path / "a/config.yaml")
+    assert main(["evaluate", "--config", config, "--out", str(tmp_path / "b")]) == 0
+    assert (tmp_path / "a/evaluation.json").read_bytes() == (tmp_path / "b/evaluation.json").read_bytes()
+
+
 def test_formats_are_listed(capsys) -> None:
     assert main(["export"]) == 0
     assert "vw-dsjson    Vowpal Wabbit's JSON lines" in capsys.readouterr().out
