@@ -5,7 +5,7 @@ Launched by `accelerate launch` on GPUs or `torchrun` on CPUs; accelerate says h
     with together() as processes:
         policy = learner.fit(data, seed=0)
     if processes.is_main:
-        policy.save("runs/policy")
+        prompt_bandits.save(policy, "runs/policy")
 
 Every process has the same data, the same seed and the same first parameters, takes its own rows of each minibatch, and
 steps along the gradients' mean over all. The losses are means over rounds, so that is the gradient of the whole
