@@ -327,6 +327,6 @@ def test_the_example_prints_a_table_and_saves_a_plot_and_a_log(tmp_path) -> None
     example = Path(__file__).parent.parent / "examples/online_baselines.py"
     arguments = ["--n-actions", "10", "--n", "300", "--seeds", "2", "--out", str(tmp_path)]
     out = subprocess.run([sys.executable, example, *arguments], capture_output=True, text=True, check=True).stdout
-    assert len(re.findall(r"^.+ \d\.\d{4} \[\d\.\d{4}, \d\.\d{4}\] +-?\d\.\d{3}$", out, re.MULTILINE)) == 3, out
+    assert len(re.findall(r"^.+ \d\.\d{4} \[-?\d\.\d{4}, \d\.\d{4}\] +-?\d\.\d{3}$", out, re.MULTILINE)) == 3, out
     assert (tmp_path / "regret.png").read_bytes()[:4] == b"\x89PNG"
     assert len(prompt_bandits.BanditDataset.open(tmp_path / "log")) == 300
