@@ -345,3 +345,10 @@ def test_the_examples_are_the_stages_in_order(tmp_path) -> None:
     assert [line.split()[0] for line in said.splitlines()] == ["method", "uniform", "logging", "dso", "optimal"]
     stages = sorted(file.parts[-3] for file in tmp_path.rglob("artefact.json"))
     assert stages == ["dataset", "density", "logging_policy", "policies", "q_hat", "r_hat", "references"]
+
+
+def test_what_has_a_place_of_its_own_may_be_named_too(tmp_path, capsys) -> None:
+    assert main(["recover", "--data", str(tmp_path)]) == main(["recover", str(tmp_path)]) != 0
+    named, placed = capsys.readouterr().err.strip().splitlines()
+    assert named == placed
+    assert str(tmp_path) in named

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -32,7 +33,16 @@ def parse(args: Any, arguments: Sequence[str], command: str, prog: str, about: s
     if file is not None:  # with --no-… of every flag, since the file may say yes
         config, options = (tyro.conf.DisallowNone,), {"default": _defaults(args, file, command, tyro.MISSING)}
     with _one_line_errors():
-        return tyro.cli(args, prog=prog, args=list(arguments), description=about, config=config, **options)
+        return tyro.cli(args, prog=prog, args=_unnamed(args, arguments), description=about, config=config, **options)
+
+
+def _unnamed(args: Any, arguments: Sequence[str]) -> list[str]:
+    """Without the names of what has a place of its own: `inspect --data log` is `inspect log`."""
+    from tyro.conf import Positional
+
+    hints = typing.get_type_hints(args, include_extras=True)
+    placed = {f"--{name}" for name, hint in hints.items() if Positional in getattr(hint, "__metadata__", ())}
+    return [one for one in arguments if one not in placed]
 
 
 class WrongArguments(ValueError):
