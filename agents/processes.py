@@ -144,7 +144,7 @@ def _launched() -> Processes:
         from accelerate import PartialState
         from accelerate.utils import parse_flag_from_env
     except ImportError as error:
-        raise ImportError('training together needs accelerate: pip install "prompt_bandits[build]"') from error
+        raise ImportError('training together needs accelerate: pip install "prompt_bandits[train]"') from error
     on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.cuda.is_available()
     state = PartialState(cpu=on_cpu)
     if state.num_processes != launched:
