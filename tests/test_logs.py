@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 
 import numpy as np
 import pyarrow as pa
@@ -389,12 +389,14 @@ def test_the_past_is_split_from_what_came_after() -> None:
     before, after = data.split_by_time(0.67)
     assert (before.round_id.tolist(), after.round_id.tolist()) == ([1, 2], [0])
     before, after = data.split_by_time(at=seconds(2024, 2, 1))
+    assert len(data.split_by_time(at="2024-02-01")[0]) == len(data.split_by_time(at=date(2024, 2, 1))[0]) == len(before)
     assert (before.round_id.tolist(), after.round_id.tolist()) == ([1], [0, 2])
     ties = read_log(small(t=[5, 5, 9]), LogColumns("x", "a", "r", time="t"))
     assert [len(part) for part in ties.split_by_time(0.67)] == [2, 1]
     for call, message in (
         (lambda: ties.split_by_time(0.4), "expected rounds before 5.0 and from then on, got 0 before"),
         (lambda: ties.split_by_time(), "expected one of fraction and at"),
+        (lambda: ties.split_by_time(at="yesterday"), "at: expected seconds, a date or an ISO text, got 'yesterday'"),
         (lambda: ties.split_by_time(1.0), r"fraction: expected in \(0, 1\)"),
         (lambda: ties.split_by_time(0.5, column="when"), r"column: expected numbers among the extras \['time'\]"),
     ):

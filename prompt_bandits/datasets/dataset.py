@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -226,17 +227,18 @@ class BanditDataset(CarriesPolicies):
         return self.take(np.sort(order[:cut])), self.take(np.sort(order[cut:]))
 
     def split_by_time(
-        self, fraction: float | None = None, *, at: float | None = None, column: str = "time"
+        self, fraction: float | None = None, *, at: float | str | date | None = None, column: str = "time"
     ) -> tuple[BanditDataset, BanditDataset]:
         """The rounds before a time and the others: learn from the past, judge on what came after.
 
         Args:
             fraction: about this share of the rounds comes before; rounds of one time stay together.
-            at: the time itself, in place of a fraction.
+            at: the time itself, in place of a fraction: seconds since 1970, a date or an ISO text.
             column: of the extras, numbers.
 
         Raises:
-            ValueError: no such column of numbers, neither or both of `fraction` and `at`, or a part without rounds.
+            ValueError: no such column of numbers, neither or both of `fraction` and `at`, a time that is none, or a
+                part without rounds.
         """
         if column not in self.extras or self.extras[column].dtype == object:
             raise ValueError(f"column: expected numbers among the extras {sorted(self.extras)}, got {column!r}")
@@ -246,10 +248,14 @@ class BanditDataset(CarriesPolicies):
         if fraction is not None:
             if not 0 < fraction < 1:
                 raise ValueError(f"fraction: expected in (0, 1), got {fraction}")
-            at = float(np.sort(times)[round(fraction * len(self)) if len(self) else 0])
-        before = times < at
+            begin = float(np.sort(times)[round(fraction * len(self)) if len(self) else 0])
+        else:
+            begin = _time(at)
+        before = times < begin
         if not before.any() or before.all():
-            raise ValueError(f"split_by_time: expected rounds before {at} and from then on, got {before.sum()} before")
+            raise ValueError(
+                f"split_by_time: expected rounds before {begin} and from then on, got {before.sum()} before"
+            )
         return self.take(before), self.take(~before)
 
     @classmethod
@@ -389,3 +395,12 @@ def _refuse(bad: Any, name: str, expected: str, column: NDArray[Any]) -> None:
     if bad.any():
         row = int(bad.argmax())
         raise ValueError(f"{name}: expected {expected}, got {column[row]} in row {row}")
+
+
+def _time(at: object) -> float:
+    from prompt_bandits.logs.values import seconds_of
+
+    seconds = seconds_of(at)
+    if seconds is None:
+        raise ValueError(f"at: expected seconds, a date or an ISO text, got {at!r}")
+    return seconds

@@ -91,7 +91,7 @@ class Checker:
         """(n,) seconds since 1970."""
         out = np.zeros(len(values))
         for i, value in enumerate(values):
-            seconds = _seconds(value)
+            seconds = seconds_of(value)
             if seconds is None:
                 self.refuse(i, column, "seconds, a date or an ISO text", value)
             else:
@@ -150,7 +150,8 @@ def vector_of(value: Any) -> FloatArray | None:
         return None
 
 
-def _seconds(value: Any) -> float | None:
+def seconds_of(value: Any) -> float | None:
+    """Since 1970, of a number, a date or an ISO text, in UTC unless it says otherwise; None where it is none."""
     if isinstance(value, str) and number_of(value) is None:
         try:
             value = datetime.fromisoformat(value.replace("Z", "+00:00"))
