@@ -33,10 +33,11 @@ class FolderLock:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / LOCK
         self._lock = FileLock(self._file, timeout=patience)
+        owner = self._owner()  # read first: before filelock 4, asking for the lock empties the file
         try:
             self._lock.acquire()
         except Timeout:
-            raise FolderLocked(f"{folder}: another writer is at work here ({self._owner() or 'unknown'})") from None
+            raise FolderLocked(f"{folder}: another writer is at work here ({owner or 'unknown'})") from None
         self._file.write_text(f"process {os.getpid()} on {socket.gethostname()}")
 
     def release(self) -> None:

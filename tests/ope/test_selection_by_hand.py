@@ -133,15 +133,15 @@ def test_the_variance_of_errors_is_not_that_of_estimates_where_truths_differ() -
 
 
 def test_a_reward_model_is_fitted_once_for_all_policies(monkeypatch) -> None:
-    import agents.reward_models
+    import agents.cross_fitting
     from agents.ope.judging import judge_estimators
     from agents.reward_training import RewardTraining
 
     simulator = SyntheticConfig(n_actions=3).build()
     policies = {f"{beta}": Softmax(OracleScore(simulator), beta) for beta in (1.0, 2.0)}
-    fit, fitted = agents.reward_models.fit_action_reward_model, []
+    fit, fitted = agents.cross_fitting.fit_action_reward_model, []
     monkeypatch.setattr(
-        agents.reward_models,
+        agents.cross_fitting,
         "fit_action_reward_model",
         lambda *given, **named: fitted.append(1) or fit(*given, **named),
     )
