@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from interrupting import heeds_ctrl_c
 
 from agents.benchmark import (
     METHODS,
@@ -615,15 +616,12 @@ BY_COMMAND = [
 ]
 
 
-def _hears() -> None:
-    """What is started in the background of a script ignores Ctrl-C, and so does all that it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def start(folder: Path) -> subprocess.Popen[str]:
     """A run in a process of its own, as soon as it has finished a cell."""
     command = [sys.executable, "-m", "agents.cli.main", *BY_COMMAND, "--out", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hears)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeds_ctrl_c
+    )
     deadline = time.monotonic() + 90
     while not (folder / "cells.jsonl").is_file() or not (folder / "cells.jsonl").read_text().count("\n"):
         assert process.poll() is None, process.communicate()

@@ -306,7 +306,7 @@ def test_the_command_line_wins_over_the_file(tmp_path) -> None:
         assert (args.data, args.salvage) == (Path(data), salvage)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_knows_every_command(shell, capsys) -> None:
     assert main(["completion", shell]) == 0
     said = capsys.readouterr().out

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from interrupting import interruptible
 
 import prompt_bandits
 from agents.cli.main import main
@@ -130,14 +131,12 @@ def test_ctrl_c_keeps_what_was_played_and_the_same_command_goes_on(workers, tmp_
     out = tmp_path / "log"
     options = ["--n", str(MANY), "--workers", workers, "--out", str(out)]
     command = [sys.executable, "-m", "agents.cli.main", "record", *FIVE, *options, "--json"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    while sum(file.stat().st_size for file in out.rglob("open/*.arrows")) < 100_000:
-        assert process.poll() is None
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of them
-    printed, said = process.communicate(timeout=60)
+    with interruptible(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        while sum(file.stat().st_size for file in out.rglob("open/*.arrows")) < 100_000:
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of them
+        printed, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert json.loads(printed)["status"] == 130
     n = len(BanditDataset.open(out))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from interrupting import interruptible
 
 import prompt_bandits
 from agents.cli.learner_argument import NAMES, named_learner
@@ -158,13 +158,11 @@ def test_a_policy_is_replaced_only_where_asked_and_whole(log, tmp_path, monkeypa
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing(log, tmp_path) -> None:
     command = [sys.executable, "-m", "agents.cli.main", "train", "--learner", "ips", "--settings", "steps=10000000"]
-    process = subprocess.Popen(
-        [*command, "--data", str(log), "--out", str(tmp_path / "ips")], stderr=subprocess.PIPE, text=True
-    )
-    while not list(tmp_path.rglob("curve.jsonl")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
-    assert process.communicate(timeout=60)[1].strip().endswith("stopped; nothing was written")
+    with interruptible([*command, "--data", str(log), "--out", str(tmp_path / "ips")]) as process:
+        while not list(tmp_path.rglob("curve.jsonl")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=60)[1].strip().endswith("stopped; nothing was written")
     assert process.returncode == 130
     assert not list(tmp_path.iterdir())

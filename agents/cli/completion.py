@@ -20,7 +20,7 @@ import tyro
 from .commands import COMMANDS, module_of
 from .common import Answer, CommonArgs
 
-Shell = Literal["bash", "zsh", "tcsh", "fish"]
+Shell = Literal["bash", "zsh", "fish"]
 
 
 @dataclass(frozen=True)
