@@ -266,7 +266,7 @@ class DatasetWriter:
             return
         self._lock.release()
         self._lock = None
-        if self.description is None and {file.name for file in self.path.iterdir()} == {LOCK}:
+        if self.description is None and {file.name for file in self.path.iterdir()} <= {LOCK}:
             shutil.rmtree(self.path)
 
 

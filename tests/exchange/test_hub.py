@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from packaging.version import Version
 
 from prompt_bandits import BanditDataset, StoredDataset, collect
 from prompt_bandits.datasets import DatasetWriter
@@ -16,6 +17,7 @@ from .hub_server import Hub, hub_server
 hub = pytest.importorskip("huggingface_hub")
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
+pytestmark = pytest.mark.skipif(Version(hub.__version__) < Version("2"), reason="reads no address but the Hub's own")
 SYNTHETIC = "PromptPersonalization-Synthetic-v0"
 
 
