@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from datetime import date, datetime, timezone
 
 import numpy as np
@@ -16,6 +17,7 @@ from prompt_bandits import BanditDataset, Prompts
 from prompt_bandits.datasets import StoredDataset
 from prompt_bandits.logs import BadLog, LogColumns, check_log, import_log, read_log
 from prompt_bandits.logs.sources import CHUNK
+from prompt_bandits.logs.values import seconds_of
 
 PROMPTS = Prompts(np.array([5, 7, 9]), np.eye(3, dtype=np.float32), np.array(["brief", "kind", "funny"], object))
 ROWS = {
@@ -382,6 +384,17 @@ def test_a_real_sentence_encoder_serves(tmp_path) -> None:
     data = read_log(log, LogColumns("x", "a", "r", query="q"), encoder=model)
     np.testing.assert_array_equal(data.obs.query, [[1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0]])
     np.testing.assert_array_equal(data.obs.prompts.embedding, [[0, 0, 0, 1], [0, 0, 1, 0]])
+
+
+def test_a_time_without_a_zone_is_utc_wherever_it_is_read(monkeypatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert seconds_of("2024-02-01") == seconds_of(date(2024, 2, 1)) == seconds(2024, 2, 1)
+        assert seconds_of("2024-02-01T09:00:00+09:00") == seconds(2024, 2, 1)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_the_past_is_split_from_what_came_after() -> None:
